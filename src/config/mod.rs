@@ -1,0 +1,5 @@
+//! `edge.toml` and the environment, read once into validated types.
+
+mod types;
+
+pub use types::*;

@@ -1,0 +1,108 @@
+//! Every answer the edge gives on its own behalf because it will not, or can not, do what was asked.
+//!
+//! The words of [`Refusal::as_str`] are the reason codes of bodies, metrics and logs: stable, one meaning each.
+
+use http::StatusCode;
+
+macro_rules! refusals {
+    ($( $(#[$doc:meta])* $name:ident = $status:ident, $code:literal; )*) => {
+        /// Why a request is refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Refusal { $( $(#[$doc])* $name, )* }
+
+        impl Refusal {
+            /// All of them, for tables in metrics and docs.
+            pub const ALL: &[Refusal] = &[ $( Refusal::$name, )* ];
+
+            /// The stable reason code.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Refusal::$name => $code, )* }
+            }
+
+            /// The status it is answered with.
+            pub const fn status(self) -> StatusCode {
+                match self { $( Refusal::$name => StatusCode::$status, )* }
+            }
+        }
+    };
+}
+
+refusals! {
+    // 400: what was sent is malformed or can be read in two ways
+    /// The head is not HTTP.
+    MalformedHead = BAD_REQUEST, "malformed_head";
+    /// Transfer-Encoding beside Content-Length, repeated lengths, a coding other than chunked (RFC 9112 §6.1, §6.3).
+    AmbiguousFraming = BAD_REQUEST, "ambiguous_framing";
+    /// No Host, several, one that is no host, or one that differs from the target's (RFC 9112 §3.2).
+    BadHost = BAD_REQUEST, "bad_host";
+    /// The path has broken percent-encoding, control bytes, a backslash, or climbs above the root.
+    BadPath = BAD_REQUEST, "bad_path";
+    /// The query has control bytes or broken percent-encoding.
+    BadQuery = BAD_REQUEST, "bad_query";
+    /// A field that may stand once stands more often.
+    DuplicateField = BAD_REQUEST, "duplicate_field";
+    /// A field's value breaks its grammar in a way that changes what the request means.
+    BadField = BAD_REQUEST, "bad_field";
+    /// The request body broke off or was not framed as announced.
+    BadBody = BAD_REQUEST, "bad_body";
+    /// CONNECT, or a target in asterisk form with a method other than OPTIONS.
+    BadTarget = BAD_REQUEST, "bad_target";
+    // 403, 404, 405
+    /// No signed table was satisfied; the detail is in `DenyReason`.
+    Denied = FORBIDDEN, "denied";
+    /// No site has this host (plain HTTP).
+    UnknownHost = NOT_FOUND, "unknown_host";
+    /// No such path on the admin listener.
+    NoSuchPath = NOT_FOUND, "no_such_path";
+    /// The site does not allow this method.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed";
+    // time and size
+    /// The head or the body did not arrive in time.
+    RequestTimeout = REQUEST_TIMEOUT, "request_timeout";
+    /// The body is larger than `request_body`.
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large";
+    /// The target is longer than `uri_bytes`.
+    UriTooLong = URI_TOO_LONG, "uri_too_long";
+    /// The head is larger than `header_bytes` or has more than `headers` fields.
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large";
+    /// The TLS connection is for another site than the Host names (RFC 9110 §15.5.20), or for none.
+    Misdirected = MISDIRECTED_REQUEST, "misdirected";
+    /// An Expect other than 100-continue (RFC 9110 §10.1.1).
+    ExpectationFailed = EXPECTATION_FAILED, "expectation_failed";
+    // ours
+    /// A panic or a broken invariant in the edge.
+    Internal = INTERNAL_SERVER_ERROR, "internal";
+    /// The method is unknown to the edge.
+    NotImplemented = NOT_IMPLEMENTED, "not_implemented";
+    // the origin's
+    /// No member took a connection.
+    OriginUnreachable = BAD_GATEWAY, "origin_unreachable";
+    /// A member broke off before the head, or sent something that is not HTTP.
+    OriginBroken = BAD_GATEWAY, "origin_broken";
+    /// The TLS handshake with the member failed.
+    OriginTls = BAD_GATEWAY, "origin_tls";
+    /// The name of every member failed to resolve.
+    OriginUnresolved = BAD_GATEWAY, "origin_unresolved";
+    /// No credentials to sign with.
+    OriginCredentials = BAD_GATEWAY, "origin_credentials";
+    /// S3 refused the edge itself (signature, clock, policy).
+    OriginRefused = BAD_GATEWAY, "origin_refused";
+    /// A response head whose meaning is doubtful: framing, status, repeated lengths.
+    OriginAmbiguous = BAD_GATEWAY, "origin_ambiguous";
+    /// All members are out and the breaker is open.
+    OriginUnavailable = SERVICE_UNAVAILABLE, "origin_unavailable";
+    /// The edge is at a limit of its own.
+    Overloaded = SERVICE_UNAVAILABLE, "overloaded";
+    /// No head within `first_byte`, or no connection within `connect`.
+    OriginTimeout = GATEWAY_TIMEOUT, "origin_timeout";
+    /// `only-if-cached`, and nothing cached would do (RFC 9111 §5.2.1.7).
+    OnlyIfCached = GATEWAY_TIMEOUT, "only_if_cached";
+}
+
+impl Refusal {
+    /// The body: one line that names the status and the reason code and nothing else.
+    pub fn body(self) -> String {
+        let status = self.status();
+        format!("{} {}: {}\n", status.as_u16(), status.canonical_reason().unwrap_or("Error"), self.as_str())
+    }
+}
