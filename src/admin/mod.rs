@@ -1,1 +1,30 @@
-//! The listener for operators.
+//! The listener for operators: `/metrics`, `/healthz`, `/readyz`, `/hot`.
+
+mod guard; // who may change state
+mod index; // the page of links at `/`
+mod readiness; // named reasons not to send traffic here
+mod routes; // what each path answers
+mod server; // the socket, its limits, its thread
+
+use std::sync::Arc;
+
+use crate::config::Secret;
+use crate::telemetry::{HotKeys, Metrics};
+
+pub use guard::{Unauthorized, guard};
+pub use readiness::Readiness;
+pub use server::{AdminServer, bind, serve};
+
+/// What the admin listener shows.
+pub struct AdminState {
+    /// For `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// For `/hot`.
+    pub hot: Arc<HotKeys>,
+    /// For `/readyz`.
+    pub readiness: Arc<Readiness>,
+    /// `admin.token`: asked for by what changes state.
+    pub token: Option<Secret>,
+    /// `server.server_name`, shown on the page of links.
+    pub server_name: String,
+}
