@@ -44,7 +44,7 @@ impl Route {
         }
     }
 
-    /// The methods it takes: the value of Allow. One that changes state passes [`guard`](super::guard) first.
+    /// The methods it takes: the value of Allow. One that changes state passes [`guard`](super::guard()) first.
     fn allow(self) -> &'static str {
         match self {
             Route::Index | Route::Metrics | Route::Health | Route::Ready | Route::Hot => "GET, HEAD",
