@@ -311,7 +311,7 @@ mod tests {
         bare.complete = false;
         assert_eq!(
             line(LineFormat::Text, &bare),
-            "- - - [2023-11-14T22:13:20.123Z] \"GET - -\" 403 1024 \"-\" \"-\" miss 1.234ms site=site incomplete \
+            "- - - [2023-11-14T22:13:20.123Z] \"GET - -\" 403 1024 \"-\" \"-\" edge 1.234ms site=site incomplete \
              refusal=denied deny=expired\n"
         );
         let value: serde_json::Value = serde_json::from_str(&line(LineFormat::Json, &bare)).unwrap();

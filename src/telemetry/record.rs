@@ -126,8 +126,9 @@ impl Record {
         }
     }
 
-    /// Notes that the edge answers with a refusal: its reason, its status, and that no cache was asked.
+    /// Notes that the edge answers by itself, with a refusal: its reason, its status, its outcome.
     pub fn refuse(&mut self, refusal: Refusal) {
+        self.outcome = Outcome::Edge;
         self.refusal = Some(refusal);
         self.status = refusal.status().as_u16();
     }
@@ -275,6 +276,17 @@ mod tests {
         ] {
             assert_eq!(MethodClass::from(&method).as_str(), class);
         }
+    }
+
+    #[test]
+    fn a_refusal_is_the_edges_own_answer() {
+        let mut record =
+            Record { outcome: Outcome::Miss, status: 200, ..Record::new(Time(0), Instant::now()) };
+        record.refuse(Refusal::OriginTimeout);
+        assert_eq!(
+            (record.outcome, record.status, record.refusal),
+            (Outcome::Edge, 504, Some(Refusal::OriginTimeout))
+        );
     }
 
     #[test]
