@@ -121,7 +121,9 @@ fn weight_is_positive(weight: &[u8]) -> Option<bool> {
         [b'0', b'.', digits @ ..] if digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit) => {
             Some(digits.iter().any(|&digit| digit != b'0'))
         }
-        [b'1', b'.', zeros @ ..] if zeros.len() <= 3 && zeros.iter().all(|&digit| digit == b'0') => Some(true),
+        [b'1', b'.', zeros @ ..] if zeros.len() <= 3 && zeros.iter().all(|&digit| digit == b'0') => {
+            Some(true)
+        }
         _ => None,
     }
 }

@@ -275,7 +275,10 @@ mod tests {
     #[test]
     fn reasons_are_the_tokens_of_the_rfc() {
         let tokens = Fwd::ALL.map(Fwd::as_str);
-        assert_eq!(tokens, ["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]);
+        assert_eq!(
+            tokens,
+            ["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]
+        );
     }
 
     #[test]

@@ -175,7 +175,8 @@ impl<'a> Members<'a> {
         let comma = memchr::memchr(b',', after).unwrap_or(after.len());
         let (garbage, rest) = after.split_at_checked(comma)?;
         self.rest = rest;
-        (trim(garbage).is_empty() && opaque.iter().all(|&byte| is_etagc(byte))).then_some(Member { form, opaque })
+        (trim(garbage).is_empty() && opaque.iter().all(|&byte| is_etagc(byte)))
+            .then_some(Member { form, opaque })
     }
 
     fn bare(&mut self) -> Option<Member<'a>> {
@@ -261,10 +262,13 @@ mod tests {
     }
 
     fn request(name: HeaderName, lines: &[&str]) -> HeaderMap {
-        lines.iter().map(|line| (name.clone(), value(line))).fold(HeaderMap::new(), |mut all, (name, line)| {
-            all.append(name, line);
-            all
-        })
+        lines.iter().map(|line| (name.clone(), value(line))).fold(
+            HeaderMap::new(),
+            |mut all, (name, line)| {
+                all.append(name, line);
+                all
+            },
+        )
     }
 
     #[test]

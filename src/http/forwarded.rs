@@ -220,7 +220,8 @@ mod tests {
     }
 
     fn lines(headers: &HeaderMap) -> Vec<(&str, &str)> {
-        let mut all: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let mut all: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         all.sort_unstable();
         all
     }
@@ -248,7 +249,8 @@ mod tests {
         ] {
             let mut message = headers(&[("via", "1.1 shield")]);
             via.append_to(&mut message, version);
-            assert_eq!(lines(&message), [("via", "1.1 shield"), ("via", expected)]);
+            let seen: Vec<_> = message.get_all("via").iter().collect();
+            assert_eq!(seen, ["1.1 shield", expected]);
         }
         assert!(Via::new("a\nb").is_err());
     }
@@ -334,8 +336,16 @@ mod tests {
             ("10.0.0.1", &[("x-forwarded-for", "[2001:db8::1]:4711")], "2001:db8::1"),
             ("10.0.0.1", &[("x-forwarded-for", "[2001:db8::1]")], "2001:db8::1"),
             ("fd00::1", &[("x-forwarded-for", "2001:db8::1")], "2001:db8::1"),
-            ("10.0.0.1", &[("forwarded", "for=6.6.6.6, For=\"[2001:db8::1]:80\";by=x, for=10.0.0.2")], "2001:db8::1"),
-            ("10.0.0.1", &[("forwarded", "proto=https;for=192.0.2.1"), ("forwarded", "for=10.0.0.2")], "192.0.2.1"),
+            (
+                "10.0.0.1",
+                &[("forwarded", "for=6.6.6.6, For=\"[2001:db8::1]:80\";by=x, for=10.0.0.2")],
+                "2001:db8::1",
+            ),
+            (
+                "10.0.0.1",
+                &[("forwarded", "proto=https;for=192.0.2.1"), ("forwarded", "for=10.0.0.2")],
+                "192.0.2.1",
+            ),
             ("10.0.0.1", &[("forwarded", "for=192.0.2.1, by=x")], "10.0.0.1"),
             ("10.0.0.1", &[("forwarded", "for=_hidden")], "10.0.0.1"),
             ("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=6.6.6.6")], "192.0.2.1"),

@@ -100,7 +100,8 @@ pub fn is_protected(name: &HeaderName) -> bool {
         || text.starts_with("x-amz-")
         || matches!(
             text,
-            "age" | "authorization"
+            "age"
+                | "authorization"
                 | "cache-control"
                 | "cache-status"
                 | "cdn-cache-control"

@@ -3,6 +3,8 @@
 pub mod accept_encoding;
 pub mod cache_status;
 pub mod etag;
+pub mod forwarded;
+pub mod framing;
 pub mod hop_by_hop;
 pub mod host;
 pub mod list;

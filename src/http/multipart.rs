@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn boundaries_need_no_quotes() {
-        assert_eq!(Boundary::from_bits(0xab).content_type(), format!("multipart/byteranges; boundary={:032x}", 0xab));
+        assert_eq!(
+            Boundary::from_bits(0xab).content_type(),
+            format!("multipart/byteranges; boundary={:032x}", 0xab)
+        );
         assert_eq!(Boundary::new("a.B_9-").unwrap().content_type(), "multipart/byteranges; boundary=a.B_9-");
         for text in ["", "a b", "a\"", "a\r\n", "é", &"x".repeat(71)] {
             assert_eq!(Boundary::new(text), None, "{text}");

@@ -63,7 +63,9 @@ impl RangeSpec {
         let Some(end) = len.checked_sub(1) else { return None };
         match self {
             Self::FromTo { first, .. } | Self::From { first } if first > end => None,
-            Self::FromTo { first, last } => Some(ByteRange { first, last: if last < end { last } else { end } }),
+            Self::FromTo { first, last } => {
+                Some(ByteRange { first, last: if last < end { last } else { end } })
+            }
             Self::From { first } => Some(ByteRange { first, last: end }),
             Self::Suffix { len: 0 } => None,
             Self::Suffix { len: suffix } => Some(ByteRange { first: len.saturating_sub(suffix), last: end }),
@@ -229,13 +231,18 @@ impl ContentRange {
 
 /// `1*DIGIT` that fits.
 fn number(text: &[u8]) -> Option<u64> {
-    text.iter().all(u8::is_ascii_digit).then_some(text).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+    text.iter()
+        .all(u8::is_ascii_digit)
+        .then_some(text)
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
 }
 
 impl fmt::Display for ContentRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Satisfied { first, last, complete: Some(complete) } => write!(f, "bytes {first}-{last}/{complete}"),
+            Self::Satisfied { first, last, complete: Some(complete) } => {
+                write!(f, "bytes {first}-{last}/{complete}")
+            }
             Self::Satisfied { first, last, complete: None } => write!(f, "bytes {first}-{last}/*"),
             Self::Unsatisfied { complete } => write!(f, "bytes */{complete}"),
         }
@@ -253,7 +260,9 @@ mod tests {
 
     fn ranges(text: &str, len: u64) -> Option<Vec<(u64, u64)>> {
         match parse(&value(text), len) {
-            RangeResult::Satisfiable(ranges) => Some(ranges.iter().map(|range| (range.first, range.last)).collect()),
+            RangeResult::Satisfiable(ranges) => {
+                Some(ranges.iter().map(|range| (range.first, range.last)).collect())
+            }
             RangeResult::Unsatisfiable => Some(vec![]),
             RangeResult::Ignore => None,
         }

@@ -64,9 +64,8 @@ const CLASSES: [Class; 256] = {
             b'%' => Class::Percent,
             ..=0x1f | 0x7f => Class::Control,
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Class::Unreserved,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'/' => {
-                Class::Reserved
-            }
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@'
+            | b'/' => Class::Reserved,
             _ => Class::Foreign,
         };
         byte += 1;
@@ -101,11 +100,15 @@ pub fn normalise_path(path: &str) -> Result<Cow<'_, str>, PathError> {
 }
 
 fn respell_path(path: &str) -> Result<Cow<'_, str>, PathError> {
-    respell(path, |byte| class(byte) == Class::Reserved, |fault| match fault {
-        Fault::BadPercent => Err(PathError::BadPercent),
-        Fault::RawControl | Fault::EncodedControl(_) => Err(PathError::Control),
-        Fault::RawBackslash => Err(PathError::Backslash),
-    })
+    respell(
+        path,
+        |byte| class(byte) == Class::Reserved,
+        |fault| match fault {
+            Fault::BadPercent => Err(PathError::BadPercent),
+            Fault::RawControl | Fault::EncodedControl(_) => Err(PathError::Control),
+            Fault::RawBackslash => Err(PathError::Backslash),
+        },
+    )
 }
 
 /// The query in its one spelling, without its `?`; `None` if it is empty, which equals no query.
@@ -363,8 +366,9 @@ mod tests {
 
     #[test]
     fn parameters_come_apart() {
-        let all: Vec<_> =
-            split_params("&a=1&&b&c=&=d&e=f=g&").map(|param| (param.name, param.value, param.whole)).collect();
+        let all: Vec<_> = split_params("&a=1&&b&c=&=d&e=f=g&")
+            .map(|param| (param.name, param.value, param.whole))
+            .collect();
         assert_eq!(
             all,
             [("a", "1", "a=1"), ("b", "", "b"), ("c", "", "c="), ("", "d", "=d"), ("e", "f=g", "e=f=g")]

@@ -24,7 +24,8 @@ impl Vary {
         let mut names = VaryNames::new();
         for line in headers.get_all(header::VARY) {
             // Names have no quotes, so a comma is always a separator here.
-            for name in line.as_bytes().split(|&byte| byte == b',').map(trim).filter(|name| !name.is_empty()) {
+            for name in line.as_bytes().split(|&byte| byte == b',').map(trim).filter(|name| !name.is_empty())
+            {
                 match HeaderName::from_bytes(name) {
                     Ok(name) if name != "*" => names.push(name),
                     _ => return Self::Any,
@@ -184,9 +185,9 @@ mod tests {
         ] {
             let lines: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
             let expected = match &expected {
-                Some(names) => {
-                    Vary::Names(names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).unwrap()).collect())
-                }
+                Some(names) => Vary::Names(
+                    names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).unwrap()).collect(),
+                ),
                 None => Vary::Any,
             };
             assert_eq!(Vary::of(&headers(&lines)), expected, "{lines:?}");
