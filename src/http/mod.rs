@@ -1,4 +1,16 @@
 //! The grammar of HTTP fields: text in, values out. Pure, imports nothing of ours.
 
+pub mod accept_encoding;
+pub mod cache_status;
+pub mod etag;
+pub mod forwarded;
+pub mod framing;
+pub mod hop_by_hop;
+pub mod host;
+pub mod list;
+pub mod multipart;
+pub mod range;
 pub mod refusal;
 pub mod time;
+pub mod uri;
+pub mod vary;

@@ -1,0 +1,199 @@
+//! Which content codings a client takes: Accept-Encoding, RFC 9110 §12.5.3.
+
+use http::{HeaderMap, header};
+use smallvec::SmallVec;
+
+use super::list::{elements, is_tchar, split, trim};
+
+/// A content coding the edge knows how to make, in the canonical order of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// RFC 8878
+    Zstd,
+    /// RFC 7932
+    Br,
+    /// RFC 1952; also spelled `x-gzip`
+    Gzip,
+    /// Not encoded.
+    Identity,
+}
+
+impl Coding {
+    /// All of them, in canonical order.
+    pub const ALL: [Self; 4] = [Self::Zstd, Self::Br, Self::Gzip, Self::Identity];
+
+    /// As Content-Encoding writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Br => "br",
+            Self::Gzip => "gzip",
+            Self::Identity => "identity",
+        }
+    }
+
+    fn of(token: &[u8]) -> Option<Self> {
+        let is = |name: &str| token.eq_ignore_ascii_case(name.as_bytes());
+        if is("x-gzip") { Some(Self::Gzip) } else { Self::ALL.into_iter().find(|coding| is(coding.as_str())) }
+    }
+}
+
+/// The codings a client takes at all. Which of them it likes best is lost: any of them is a right answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Codings {
+    /// By [`Coding::ALL`].
+    known: [bool; 4],
+    /// Lower case, sorted; what the edge does not know, and `*`.
+    others: SmallVec<[SmallVec<[u8; 16]>; 2]>,
+}
+
+impl Codings {
+    /// What the request says. `None`: the field is absent (any coding will do, identity is safest), or breaks its
+    /// grammar, and then nothing can be said.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        headers.get(header::ACCEPT_ENCODING)?;
+        let mut stated = [None; 4];
+        let mut wildcard = None;
+        let mut codings = Self::default();
+        for element in elements(headers, &header::ACCEPT_ENCODING) {
+            let (token, wanted) = parse_element(element)?;
+            match Coding::of(token) {
+                Some(coding) => {
+                    let place = stated.get_mut(coding as usize)?;
+                    *place = Some(wanted || *place == Some(true));
+                }
+                None if token == b"*" => wildcard = Some(wanted),
+                None if wanted => codings.others.push(token.to_ascii_lowercase().into()),
+                None => {}
+            }
+        }
+        for (coding, stated) in Coding::ALL.into_iter().zip(stated) {
+            // Only identity is acceptable without being named, unless `*;q=0` says otherwise.
+            let unnamed = wildcard.unwrap_or(coding == Coding::Identity);
+            if let Some(place) = codings.known.get_mut(coding as usize) {
+                *place = stated.unwrap_or(unnamed);
+            }
+        }
+        if wildcard == Some(true) {
+            codings.others.push(SmallVec::from_slice(b"*"));
+        }
+        codings.others.sort_unstable();
+        codings.others.dedup();
+        Some(codings)
+    }
+
+    /// Whether the client takes `coding`.
+    pub fn accepts(&self, coding: Coding) -> bool {
+        self.known.get(coding as usize).copied().unwrap_or_default()
+    }
+
+    /// The canonical text: equal for equal sets. Codings unknown to the edge stay in it, or a response that an
+    /// origin encoded with one would be found by clients that cannot read it.
+    pub fn write_to<A: smallvec::Array<Item = u8>>(&self, out: &mut SmallVec<A>) {
+        let known = Coding::ALL.into_iter().filter(|&coding| self.accepts(coding));
+        let known = known.map(|coding| coding.as_str().as_bytes());
+        for (at, name) in known.chain(self.others.iter().map(SmallVec::as_slice)).enumerate() {
+            if at > 0 {
+                out.push(b' ');
+            }
+            out.extend_from_slice(name);
+        }
+    }
+}
+
+/// `codings [ weight ]`: the token, and whether its weight is above 0.
+fn parse_element(element: &[u8]) -> Option<(&[u8], bool)> {
+    let mut parts = split(element, b';');
+    let token = parts.next().filter(|token| token.iter().all(|&byte| is_tchar(byte)))?;
+    let wanted = match parts.next() {
+        None => true,
+        Some(weight) => weight_is_positive(weight)?,
+    };
+    parts.next().is_none().then_some((token, wanted))
+}
+
+/// `q=` and a qvalue (RFC 9110 §12.4.2); `None` if it is malformed.
+fn weight_is_positive(weight: &[u8]) -> Option<bool> {
+    let [b'q' | b'Q', b'=', value @ ..] = trim(weight) else { return None };
+    match value {
+        [b'0'] => Some(false),
+        [b'1'] => Some(true),
+        [b'0', b'.', digits @ ..] if digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit) => {
+            Some(digits.iter().any(|&digit| digit != b'0'))
+        }
+        [b'1', b'.', zeros @ ..] if zeros.len() <= 3 && zeros.iter().all(|&digit| digit == b'0') => {
+            Some(true)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(lines: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::ACCEPT_ENCODING, line.parse().unwrap());
+        }
+        let mut out = SmallVec::<[u8; 64]>::new();
+        Codings::of(&headers)?.write_to(&mut out);
+        Some(String::from_utf8(out.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn what_a_client_takes() {
+        for (lines, expected) in [
+            (&[][..], None),
+            (&[""], Some("identity")),
+            (&["gzip"], Some("gzip identity")),
+            (&["br, GZIP"], Some("br gzip identity")),
+            (&["gzip;q=0.5", "br ; q=1.000"], Some("br gzip identity")),
+            (&["gzip, deflate, br, zstd"], Some("zstd br gzip identity deflate")),
+            (&["x-gzip"], Some("gzip identity")),
+            (&["gzip;q=0, br;q=0.001"], Some("br identity")),
+            (&["gzip;q=0, x-gzip"], Some("gzip identity")),
+            (&["gzip, identity;q=0"], Some("gzip")),
+            (&["gzip, *;q=0"], Some("gzip")),
+            (&["identity, *;q=0.000"], Some("identity")),
+            (&["*"], Some("zstd br gzip identity *")),
+            (&["*, gzip;Q=0."], Some("zstd br identity *")),
+            (&["compress, dcb, compress, sdch;q=0"], Some("identity compress dcb")),
+            (&["gzip;q=2"], None),
+            (&["gzip;q=0.1234"], None),
+            (&["gzip;q=1.001"], None),
+            (&["gzip;level=9"], None),
+            (&["gzip;q=1;q=1"], None),
+            (&["gz ip"], None),
+        ] {
+            assert_eq!(read(lines).as_deref(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn accepts_answers_per_coding() {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, "br, identity;q=0".parse().unwrap())]);
+        let codings = Codings::of(&headers).unwrap();
+        let taken: Vec<_> = Coding::ALL.into_iter().filter(|&coding| codings.accepts(coding)).collect();
+        assert_eq!(taken, [Coding::Br]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_text_does_not_depend_on_order(mut tokens in proptest::collection::vec("(gzip|br|zstd|deflate|identity|a)(;q=0\\.[1-9])?", 0..6)) {
+            let one = read(&[&tokens.join(",")]);
+            tokens.reverse();
+            prop_assert!(one.is_some());
+            prop_assert_eq!(one, read(&[&tokens.join(" , ")]));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(text in proptest::collection::vec(any::<u8>(), 0..60)) {
+            if let Ok(value) = http::HeaderValue::from_bytes(&text) {
+                Codings::of(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]));
+            }
+        }
+    }
+}
