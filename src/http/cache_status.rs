@@ -62,6 +62,8 @@ impl Fwd {
 pub enum Handling {
     /// Answered from the cache (RFC 9211 §2.1).
     Hit,
+    /// Neither: the answer is this node's own (RFC 9211 §2).
+    Own,
     /// Sent to the origin.
     Forwarded {
         /// `fwd`
@@ -88,6 +90,11 @@ impl<'a> CacheStatus<'a> {
     /// Answered from the cache named `cache`.
     pub const fn hit(cache: &'a str) -> Self {
         Self { cache, handling: Handling::Hit, ttl: None, detail: None }
+    }
+
+    /// Answered by the node named `cache` itself, without asking cache or origin.
+    pub const fn own(cache: &'a str) -> Self {
+        Self { cache, handling: Handling::Own, ttl: None, detail: None }
     }
 
     /// Sent to the origin.
@@ -138,6 +145,7 @@ impl<'a> CacheStatus<'a> {
         write_item(&mut out, self.cache);
         match self.handling {
             Handling::Hit => out.extend_from_slice(b"; hit"),
+            Handling::Own => {}
             Handling::Forwarded { reason, status, stored, collapsed } => {
                 out.extend_from_slice(b"; fwd=");
                 out.extend_from_slice(reason.as_str().as_bytes());

@@ -98,6 +98,13 @@ impl Host {
         ascii(self.text.get(..self.name_len).unwrap_or_default())
     }
 
+    /// The host alone.
+    pub fn without_port(mut self) -> Self {
+        self.text.truncate(self.name_len);
+        self.port = None;
+        self
+    }
+
     /// The port, unless it is the scheme's own.
     pub fn port(&self) -> Option<u16> {
         self.port

@@ -70,6 +70,8 @@ refusals! {
     /// An Expect other than 100-continue (RFC 9110 §10.1.1).
     ExpectationFailed = EXPECTATION_FAILED, "expectation_failed";
     // ours
+    /// The request has been through this node before (Via): origins and edges point at each other.
+    Loop = LOOP_DETECTED, "loop";
     /// A panic or a broken invariant in the edge.
     Internal = INTERNAL_SERVER_ERROR, "internal";
     /// The method is unknown to the edge.

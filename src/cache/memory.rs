@@ -1,0 +1,120 @@
+//! The RAM tier: moka with a byte weigher.
+
+use std::sync::Arc;
+
+use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+
+use super::key::{Key, KeyHash, Prehashed};
+use super::metrics::CacheMetrics;
+use super::object::Object;
+use super::variants::Variants;
+use crate::http::time::Time;
+
+/// What moka needs for an entry beyond key and value: measured with `benches/memory_overhead`.
+const ENTRY_OVERHEAD: usize = 320;
+
+/// What is kept under a hash.
+#[derive(Debug, Clone)]
+pub enum Slot {
+    /// A stored response.
+    Object(Arc<Object>),
+    /// The key's responses vary; each is kept under a hash of its own.
+    Variants(Arc<Variants>),
+    /// Responses of this key could not be stored lately, so requests do not queue for one until then.
+    Uncacheable(Time),
+}
+
+impl Slot {
+    fn weight(&self) -> usize {
+        match self {
+            Slot::Object(object) => object.weight(),
+            Slot::Variants(variants) => variants.weight(),
+            Slot::Uncacheable(_) => 0,
+        }
+    }
+}
+
+/// Objects in RAM, at most `capacity` bytes with heads and bookkeeping, evicted by moka's TinyLFU.
+#[derive(Debug, Clone)]
+pub struct MemoryTier {
+    entries: Cache<KeyHash, Slot, Prehashed>,
+    capacity: u64,
+}
+
+impl MemoryTier {
+    /// An empty tier of `capacity` bytes.
+    pub fn new(capacity: u64, metrics: &CacheMetrics) -> Self {
+        let evicted = metrics.evictions.clone();
+        let evicted_bytes = metrics.evicted_bytes.clone();
+        let entries = Cache::builder()
+            .max_capacity(capacity)
+            .weigher(|_: &KeyHash, slot: &Slot| {
+                u32::try_from(slot.weight() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+            })
+            .eviction_listener(move |_, slot: Slot, cause| {
+                if cause == RemovalCause::Size {
+                    evicted.inc();
+                    evicted_bytes.inc_by(slot.weight() as u64);
+                }
+            })
+            .build_with_hasher(Prehashed);
+        Self { entries, capacity }
+    }
+
+    /// What is kept under `hash`.
+    pub fn get(&self, hash: KeyHash) -> Option<Slot> {
+        self.entries.get(&hash)
+    }
+
+    /// The object under `hash`, if it is one for `key`.
+    pub fn object(&self, hash: KeyHash, key: &Key) -> Option<Arc<Object>> {
+        match self.entries.get(&hash) {
+            Some(Slot::Object(object)) if object.meta.is_for(key) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Stores `object` as the newest response of `key`, and as a variant of it if it varies.
+    pub fn store(&self, key: &Key, object: Arc<Object>) {
+        let Some(variant) = object.meta.variant.clone() else {
+            self.entries.insert(key.hash(), Slot::Object(object));
+            return;
+        };
+        self.entries.insert(key.variant(&variant.selecting), Slot::Object(object));
+        self.entries.entry(key.hash()).and_compute_with(|entry| {
+            let known = match entry.map(moka::Entry::into_value) {
+                Some(Slot::Variants(known)) if *known.key == *key.text() => known.with(variant),
+                _ => Variants::new(key).with(variant),
+            };
+            Op::Put(Slot::Variants(Arc::new(known)))
+        });
+    }
+
+    /// Remembers until `until` that responses of `key` can't be stored. A stored response is not forgotten for it.
+    pub fn remember_uncacheable(&self, key: &Key, until: Time) {
+        self.entries.entry(key.hash()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            None | Some(Slot::Uncacheable(_)) => Op::Put(Slot::Uncacheable(until)),
+            Some(_) => Op::Nop,
+        });
+    }
+
+    /// Forgets all responses of `key`.
+    pub fn remove(&self, key: &Key) {
+        if let Some(Slot::Variants(variants)) = self.entries.remove(&key.hash()) {
+            variants.hashes(key).for_each(|hash| self.entries.invalidate(&hash));
+        }
+    }
+
+    /// Bytes it may hold.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Bytes held, as weighed, and entries. Counts what is pending first.
+    pub fn usage(&self) -> (u64, u64) {
+        self.entries.run_pending_tasks();
+        (self.entries.weighted_size(), self.entries.entry_count())
+    }
+}

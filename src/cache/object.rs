@@ -1,0 +1,257 @@
+//! A stored response.
+
+use std::mem::size_of;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use smallvec::SmallVec;
+
+use super::key::Key;
+use crate::policy::decide::Stored;
+use crate::policy::freshness::Freshness;
+
+/// A whole body is kept in pieces of at most this many bytes, so that no allocation is huge.
+pub const PIECE: usize = 256 * 1024;
+
+/// What is known of a response apart from its body.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// Text of the key it was stored under.
+    pub key: Box<[u8]>,
+    /// What the response varies on, and the values it was selected by; `None` without Vary.
+    pub variant: Option<Variant>,
+    /// As the origin said.
+    pub status: StatusCode,
+    /// The head as a client gets it. `Age` and `Cache-Status` are there with a place-holder, so that a hit
+    /// replaces values and never grows the map.
+    pub head: HeaderMap,
+    /// The origin's own Cache-Status, in front of which ours is never put (RFC 9211 §2).
+    pub upstream_status: Option<HeaderValue>,
+    /// When it stops being fresh, in numbers.
+    pub freshness: Freshness,
+}
+
+/// What tells a response from the others of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// The names Vary lists, lower case, sorted.
+    pub names: SmallVec<[HeaderName; 2]>,
+    /// The request's values of them, normalised.
+    pub selecting: Box<[u8]>,
+}
+
+impl Meta {
+    /// Whether this is a response for `key`, compared by text.
+    pub fn is_for(&self, key: &Key) -> bool {
+        *self.key == *key.text()
+    }
+
+    /// The entity tag, if the origin gave one.
+    pub fn etag(&self) -> Option<&HeaderValue> {
+        self.head.get(http::header::ETAG)
+    }
+
+    /// The modification date, if the origin gave one.
+    pub fn last_modified(&self) -> Option<&HeaderValue> {
+        self.head.get(http::header::LAST_MODIFIED)
+    }
+
+    /// Whether a conditional request can be made from it.
+    pub fn has_validator(&self) -> bool {
+        self.etag().is_some() || self.last_modified().is_some()
+    }
+
+    /// What a decision is made from.
+    pub fn stored(&self) -> Stored<'_> {
+        Stored { freshness: &self.freshness, has_validator: self.has_validator() }
+    }
+
+    /// Bytes it takes in RAM, its own struct included.
+    pub fn weight(&self) -> usize {
+        // A HeaderMap keeps 4 bytes of index per slot (a power of two over 4/3 of the entries) and a bucket of
+        // about 104 bytes per field; names outside the standard set are allocations of their own.
+        let fields: usize = self.head.iter().map(|(name, value)| 112 + name.as_str().len() + value.len()).sum();
+        let variant = self.variant.as_ref().map_or(0, |v| v.selecting.len() + 64);
+        size_of::<Self>() + self.key.len() + variant + fields
+    }
+}
+
+/// The bytes of a whole body.
+#[derive(Debug, Clone, Default)]
+pub struct Whole {
+    pieces: SmallVec<[Bytes; 1]>,
+    len: u64,
+}
+
+/// Copies what arrives into pieces of its own: chunks that came from a socket share its read buffer, and would
+/// keep all of that alive for as long as the object lives.
+#[derive(Debug)]
+pub struct WholeBuilder {
+    pieces: SmallVec<[Bytes; 1]>,
+    piece: BytesMut,
+    len: u64,
+    expected: Option<u64>,
+}
+
+impl WholeBuilder {
+    /// Nothing yet. `expected` is what the head announced; memory is taken a piece at a time whatever it says.
+    pub fn new(expected: Option<u64>) -> Self {
+        let piece = BytesMut::with_capacity(expected.unwrap_or(0).min(PIECE as u64) as usize);
+        Self { pieces: SmallVec::new(), piece, len: 0, expected }
+    }
+
+    /// Copies a chunk.
+    pub fn push(&mut self, mut chunk: &[u8]) {
+        while !chunk.is_empty() {
+            let take = chunk.len().min(PIECE - self.piece.len());
+            self.piece.extend_from_slice(&chunk[..take]);
+            self.len += take as u64;
+            chunk = &chunk[take..];
+            if self.piece.len() == PIECE {
+                let next = self.expected.unwrap_or(0).saturating_sub(self.len).min(PIECE as u64) as usize;
+                self.pieces.push(std::mem::replace(&mut self.piece, BytesMut::with_capacity(next)).freeze());
+            }
+        }
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The body, in exactly the memory it needs.
+    pub fn finish(mut self) -> Whole {
+        if !self.piece.is_empty() {
+            let last = if self.piece.capacity() == self.piece.len() {
+                self.piece.freeze()
+            } else {
+                Bytes::copy_from_slice(&self.piece)
+            };
+            self.pieces.push(last);
+        }
+        Whole { pieces: self.pieces, len: self.len }
+    }
+}
+
+impl Whole {
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The pieces in order.
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    /// Bytes it takes in RAM beyond its own struct.
+    pub fn weight(&self) -> usize {
+        self.len as usize + self.pieces.len() * (size_of::<Bytes>() + 48)
+    }
+
+    /// The part of it from `at`, at most `max` bytes, without copying; `None` at the end.
+    pub fn slice_at(&self, at: u64, max: u64) -> Option<Bytes> {
+        if at >= self.len || max == 0 {
+            return None;
+        }
+        // All pieces but the last have PIECE bytes.
+        let piece = self.pieces.get(at as usize / PIECE)?;
+        let from = at as usize % PIECE;
+        let to = piece.len().min(from.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
+        Some(piece.slice(from..to))
+    }
+}
+
+/// A stored response.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// All but the body.
+    pub meta: Meta,
+    /// The body.
+    pub body: Whole,
+}
+
+impl Object {
+    /// Bytes it takes in RAM.
+    pub fn weight(&self) -> usize {
+        self.meta.weight() + size_of::<Whole>() + self.body.weight()
+    }
+}
+
+/// Copies a head into one allocation of its own, for the same reason as [`WholeBuilder`].
+pub fn compact_head(head: &HeaderMap) -> HeaderMap {
+    let bytes: usize = head.values().map(HeaderValue::len).sum();
+    let mut buffer = BytesMut::with_capacity(bytes);
+    let mut compact = HeaderMap::with_capacity(head.len() + 2);
+    for (name, value) in head {
+        buffer.extend_from_slice(value.as_bytes());
+        let copy = buffer.split().freeze();
+        // The bytes were a valid value a moment ago.
+        let Ok(mut copy) = HeaderValue::from_maybe_shared(copy) else { continue };
+        copy.set_sensitive(value.is_sensitive());
+        compact.append(name.clone(), copy);
+    }
+    compact
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(chunks: &[&[u8]]) -> Whole {
+        let mut builder = WholeBuilder::new(None);
+        chunks.iter().for_each(|chunk| builder.push(chunk));
+        builder.finish()
+    }
+
+    #[test]
+    fn a_body_is_what_arrived_however_it_arrived() {
+        let big: Vec<u8> = (0..PIECE * 2 + 17).map(|i| (i % 251) as u8).collect();
+        for cut in [1000, PIECE - 1, PIECE, PIECE + 1, big.len()] {
+            let chunks: Vec<&[u8]> = big.chunks(cut).collect();
+            let whole = body(&chunks);
+            assert_eq!(whole.len(), big.len() as u64);
+            assert_eq!(whole.pieces().concat(), big, "cut at {cut}");
+            assert_eq!(whole.pieces().len(), 3);
+        }
+        assert!(body(&[]).is_empty());
+        assert!(body(&[b"", b""]).pieces().is_empty());
+    }
+
+    #[test]
+    fn any_part_can_be_read_without_the_rest() {
+        let big: Vec<u8> = (0..PIECE + 100).map(|i| (i % 251) as u8).collect();
+        let whole = body(&[&big]);
+        let read = |from: usize, to: usize| {
+            let (mut at, mut out) = (from as u64, Vec::new());
+            while let Some(part) = whole.slice_at(at, to as u64 - at) {
+                at += part.len() as u64;
+                out.extend_from_slice(&part);
+            }
+            out
+        };
+        for (from, to) in [(0, 1), (0, big.len()), (PIECE - 1, PIECE + 1), (PIECE, PIECE + 100), (PIECE + 99, PIECE + 100)] {
+            assert_eq!(read(from, to), big[from..to], "{from}..{to}");
+        }
+        assert!(whole.slice_at(whole.len(), 1).is_none());
+    }
+
+    #[test]
+    fn a_copied_head_keeps_order_and_repeats() {
+        let mut head = HeaderMap::new();
+        head.append("x-a", HeaderValue::from_static("1"));
+        head.append("x-b", HeaderValue::from_static(""));
+        head.append("x-a", HeaderValue::from_bytes(b"2\xff").unwrap());
+        assert_eq!(compact_head(&head), head);
+    }
+}

@@ -1,0 +1,42 @@
+//! Stage 4: what a request is for, and whether it may use the cache at all.
+
+use crate::cache::key::{Key, KeyText};
+use crate::http::cache_control::RequestDirectives;
+use crate::policy::key::{CacheUse, cache_use, key_text};
+
+use super::authorize::Authorized;
+use super::fields::Fields;
+
+/// An authorised request and its key.
+pub struct Keyed {
+    /// The request.
+    pub request: Authorized,
+    /// What it is for.
+    pub key: Key,
+    /// Whether it may be answered from the cache, and a response to it be stored.
+    pub cache: CacheUse,
+    /// What the client wants of a cache.
+    pub directives: RequestDirectives,
+}
+
+/// Makes the key. Only what is authorised has one.
+pub fn keyed(request: Authorized) -> Keyed {
+    let incoming = request.incoming();
+    let rules = &request.route().settings.cache;
+    let mut text = KeyText::new();
+    key_text(
+        &mut text,
+        incoming.host.as_str(),
+        incoming.target.path(),
+        incoming.target.query(),
+        &incoming.headers,
+        rules,
+    );
+    let directives = if incoming.fields.has(Fields::CACHE_CONTROL) {
+        RequestDirectives::parse(&incoming.headers)
+    } else {
+        RequestDirectives::NONE
+    };
+    let cache = cache_use(&incoming.method, &incoming.headers, rules);
+    Keyed { key: Key::new(text), cache, directives, request }
+}

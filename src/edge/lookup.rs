@@ -1,0 +1,67 @@
+//! Stage 5: what the cache has for a key.
+
+use std::sync::Arc;
+
+use crate::cache::key::KeyHash;
+use crate::cache::memory::{MemoryTier, Slot};
+use crate::cache::object::Object;
+use crate::http::time::Time;
+
+use super::keyed::Keyed;
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found {
+    /// A stored response that this request selects, fresh or stale.
+    Object(Arc<Object>),
+    /// Responses are stored, but none that this request selects.
+    OtherVariants,
+    /// Responses of this key could not be stored lately: don't queue for one.
+    Uncacheable,
+    /// Nothing.
+    Nothing,
+}
+
+/// What the cache has for a request, and where a response to it would be kept.
+#[derive(Debug)]
+pub struct Lookup {
+    /// What was found.
+    pub found: Found,
+    /// Where a fill for this request is listed.
+    pub place: KeyHash,
+}
+
+/// Looks in the memory tier: one look for a key that does not vary, two for one that does.
+pub fn lookup(keyed: &Keyed, memory: &MemoryTier, now: Time) -> Lookup {
+    let key = &keyed.key;
+    let at_key = |found| Lookup { found, place: key.hash() };
+    match memory.get(key.hash()) {
+        Some(Slot::Object(object)) if object.meta.is_for(key) => at_key(Found::Object(object)),
+        Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
+            let headers = &keyed.request.incoming().headers;
+            let found = variants
+                .select(key, headers)
+                .into_iter()
+                .find_map(|place| Some((place, memory.object(place, key)?)));
+            match found {
+                Some((place, object)) => Lookup { found: Found::Object(object), place },
+                None => {
+                    let place = variants.expected(key, headers).unwrap_or(key.hash());
+                    Lookup { found: Found::OtherVariants, place }
+                }
+            }
+        }
+        Some(Slot::Uncacheable(until)) if now < until => at_key(Found::Uncacheable),
+        _ => at_key(Found::Nothing),
+    }
+}
+
+impl Found {
+    /// The stored response, if there is one.
+    pub fn object(&self) -> Option<&Arc<Object>> {
+        match self {
+            Found::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What an origin is asked, made from an authorised request.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::{HeaderMap, HeaderValue, Method};
+
+use crate::config::PoolId;
+use crate::http::forwarded::{self, Received};
+use crate::http::host::Scheme;
+use crate::http::refusal::Refusal;
+use crate::origin::{OriginRequest, RequestBody};
+use crate::policy::conditional;
+
+use super::keyed::Keyed;
+use super::route::Route;
+use super::worker::Shared;
+
+/// A request to an origin, which can be made more than once.
+pub struct Outgoing {
+    /// Whom to ask.
+    pub pool: PoolId,
+    /// What it is handled by.
+    pub route: Arc<Route>,
+    /// End-to-end fields, ours included.
+    pub headers: HeaderMap,
+    method: Method,
+    path: Bytes,
+    query: Option<Bytes>,
+    host: HeaderValue,
+    scheme: Scheme,
+    ring: u64,
+}
+
+impl Outgoing {
+    /// For a response that everybody may share: a GET of the whole, without the client's conditions.
+    ///
+    /// # Errors
+    /// The request came through this node before.
+    pub fn for_fill(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
+        let mut outgoing = Self::for_pass(keyed, shared)?;
+        outgoing.method = Method::GET;
+        for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+            outgoing.headers.remove(name);
+        }
+        Ok(outgoing)
+    }
+
+    /// For a response that is this client's own.
+    ///
+    /// # Errors
+    /// The request came through this node before.
+    pub fn for_pass(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
+        let incoming = keyed.request.incoming();
+        let route = keyed.request.route();
+        let mut headers = incoming.headers.clone();
+        if forwarded::via_contains(&headers, &shared.server_name) {
+            return Err(Refusal::Loop);
+        }
+        headers.remove(HOST);
+        let peer = incoming.peer.addr.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let host = &incoming.host;
+        let trusted = forwarded::is_trusted(peer, &shared.trusted_proxies);
+        forwarded::set_forwarded(&mut headers, Received { peer, trusted, scheme: incoming.scheme, host });
+        shared.via.append_to(&mut headers, incoming.version);
+        for (name, value) in &route.settings.headers.request {
+            match value {
+                Some(value) => drop(headers.insert(name, value.clone())),
+                None => drop(headers.remove(name)),
+            }
+        }
+        Ok(Self {
+            pool: route.settings.pool,
+            route: Arc::clone(route),
+            method: incoming.method.clone(),
+            path: Bytes::copy_from_slice(incoming.target.path().as_bytes()),
+            query: incoming.target.query().map(|query| Bytes::copy_from_slice(query.as_bytes())),
+            host: HeaderValue::from_str(host.as_str()).map_err(|_| Refusal::BadHost)?,
+            scheme: incoming.scheme,
+            ring: keyed.key.ring(),
+            headers,
+        })
+    }
+
+    /// The request, with the conditions of a stored response to confirm.
+    pub fn request(&self, confirming: Option<&HeaderMap>) -> OriginRequest {
+        let mut headers = self.headers.clone();
+        if let Some(stored) = confirming {
+            for (name, value) in conditional::conditions(stored) {
+                headers.insert(name, value);
+            }
+        }
+        self.with(headers, RequestBody::Empty)
+    }
+
+    /// The request, with the client's body.
+    pub fn with_body(&self, body: RequestBody) -> OriginRequest {
+        self.with(self.headers.clone(), body)
+    }
+
+    fn with(&self, headers: HeaderMap, body: RequestBody) -> OriginRequest {
+        OriginRequest {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            host: self.host.clone(),
+            scheme_https: self.scheme == Scheme::Https,
+            headers,
+            body,
+            key: self.ring,
+            on_informational: None,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Stage 7 for what is not stored: straight to the origin and straight back.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::BodyExt;
+
+use crate::cache::key::{Key, KeyText};
+use crate::cache::object::{Meta, Object};
+use crate::http::cache_status::{CacheStatus, Fwd};
+use crate::http::hop_by_hop;
+use crate::origin::{OriginResponse, RequestBody};
+use crate::policy::conditional::{self, Precondition};
+use crate::policy::key::{CacheUse, key_text};
+use crate::policy::outcome::Outcome;
+use crate::policy::storable::{Exchange, client_head, storable};
+use crate::policy::{invalidate, update};
+use crate::server::LimitedBody;
+use crate::telemetry::Pending;
+
+use super::body::Source;
+use super::fields::Fields;
+use super::keyed::Keyed;
+use super::outgoing::Outgoing;
+use super::recording;
+use super::refuse::Refused;
+use super::respond::Answer;
+use super::storing::{CACHE_STATUS, Stored, meta};
+use super::worker::Worker;
+
+/// Hands a request on with its body, and the response back.
+pub async fn pass(worker: &Worker, mut keyed: Keyed, pending: &mut Pending) -> Result<Answer, Refused> {
+    let (reason, why) = match keyed.cache {
+        CacheUse::PassMethod => (Fwd::Method, "method"),
+        CacheUse::PassRequest(why) => (Fwd::Request, why),
+        CacheUse::Yes | CacheUse::PassDisabled => (Fwd::Bypass, "cache_disabled"),
+    };
+    let outgoing = Outgoing::for_pass(&keyed, &worker.shared)?;
+    let body = request_body(worker, &mut keyed);
+    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
+        tracing::debug!(target: "seawall::origin", %error, "pass failed");
+        Refused::from(error.refusal())
+    })?;
+    recording::trip(pending, Some(&response.trip));
+    invalidate_after(worker, &keyed, &response);
+    let mut answer = respond(worker, &keyed, response, reason, why);
+    recording::dress(&mut answer, &keyed);
+    Ok(answer)
+}
+
+fn request_body(worker: &Worker, keyed: &mut Keyed) -> RequestBody {
+    let incoming = keyed.request.incoming_mut();
+    if !incoming.has_body() {
+        return RequestBody::Empty;
+    }
+    match incoming.body.take() {
+        Some(body) => RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).boxed()),
+        None => RequestBody::Empty,
+    }
+}
+
+/// A response that is this client's alone.
+pub fn respond(worker: &Worker, keyed: &Keyed, origin: OriginResponse, reason: Fwd, why: &'static str) -> Answer {
+    let incoming = keyed.request.incoming();
+    let mut head = client_head(&origin.headers);
+    hop_by_hop::strip_response(&mut head);
+    worker.shared.via.append_to(&mut head, origin.version);
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
+    head.append(CACHE_STATUS, status.to_value());
+    let mut status = origin.status;
+    let mut source = match incoming.method {
+        Method::HEAD => Source::Empty,
+        _ => Source::Origin(Box::new(origin.body)),
+    };
+    // The origin was asked without the client's conditions when the response might have been stored.
+    if keyed.cache == CacheUse::Yes && incoming.fields.has(Fields::CONDITIONAL) && status == StatusCode::OK {
+        let (etag, date) = (head.get(http::header::ETAG), head.get(http::header::LAST_MODIFIED));
+        match conditional::evaluate(&incoming.method, &incoming.headers, etag, date) {
+            Precondition::Proceed => {}
+            Precondition::NotModified => {
+                (status, head, source) =
+                    (StatusCode::NOT_MODIFIED, conditional::not_modified_head(&head), Source::Empty);
+            }
+            Precondition::Failed => {
+                status = StatusCode::PRECONDITION_FAILED;
+                head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                source = Source::Empty;
+            }
+        }
+    }
+    let mut response = Response::new(source);
+    *response.status_mut() = status;
+    *response.headers_mut() = head;
+    Answer { response, outcome: Outcome::Pass }
+}
+
+/// A HEAD that the cache can't answer: asked as a HEAD, since its response says nothing of the body but may
+/// bring a stored head up to date (RFC 9111 §4.3.5).
+pub async fn head(
+    worker: &Worker,
+    keyed: &Keyed,
+    stored: Option<&Arc<Object>>,
+    pending: &mut Pending,
+) -> Result<Answer, Refused> {
+    let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
+    let asked = worker.shared.clock.now();
+    let request = outgoing.with_body(RequestBody::Empty);
+    let response = worker
+        .client
+        .fetch(outgoing.pool, request)
+        .await
+        .map_err(|error| Refused::from(error.refusal()))?;
+    recording::trip(pending, Some(&response.trip));
+    if let Some(object) = stored {
+        let exchange = Exchange {
+            method: &Method::GET,
+            request: &outgoing.headers,
+            status: object.meta.status,
+            response: &response.headers,
+            request_time: asked,
+            response_time: worker.shared.clock.now(),
+        };
+        update_stored(worker, keyed, object, &exchange, response.status);
+    }
+    Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
+}
+
+fn update_stored(worker: &Worker, keyed: &Keyed, object: &Arc<Object>, exchange: &Exchange<'_>, status: StatusCode) {
+    if status != object.meta.status {
+        return;
+    }
+    match update::head_response(&object.meta.head, exchange.response) {
+        update::HeadUpdate::Ignore => {}
+        update::HeadUpdate::Invalidate => worker.shared.memory.remove(&keyed.key),
+        update::HeadUpdate::Update => {
+            let head: HeaderMap = update::merge_304(&object.meta.head, exchange.response);
+            let exchange = Exchange { response: &head, ..*exchange };
+            let rules = &keyed.request.route().settings.cache;
+            let Ok(freshness) = storable(&exchange, rules) else { return };
+            let server_name = &worker.shared.server_name;
+            let stored = Stored { key: &keyed.key, exchange: &exchange, server_name, freshness };
+            let meta: Meta = meta(stored, Some(object.body.len()));
+            worker.shared.memory.store(&keyed.key, Arc::new(Object { meta, body: object.body.clone() }));
+        }
+    }
+}
+
+/// RFC 9111 §4.4: what an unsafe request changed is no longer what is stored.
+fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
+    let incoming = keyed.request.incoming();
+    if incoming.method.is_safe() {
+        return;
+    }
+    let rules = &keyed.request.route().settings.cache;
+    let target = (incoming.host.as_str(), incoming.target.path(), incoming.target.query());
+    let fields = (&incoming.headers, rules);
+    for (path, query) in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
+        let mut text = KeyText::new();
+        key_text(&mut text, incoming.host.as_str(), &path, query.as_deref(), fields.0, fields.1);
+        worker.shared.memory.remove(&Key::new(text));
+    }
+}

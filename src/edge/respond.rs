@@ -1,0 +1,255 @@
+//! Stage 8: a response from what was found or fetched: preconditions, ranges, HEAD, Age, Cache-Status.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use http::header::{ACCEPT_RANGES, AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use crate::cache::fill::Arriving;
+use crate::cache::growing::Growing;
+use crate::cache::object::{Meta, Object};
+use crate::http::cache_status::{CacheStatus, Fwd};
+use crate::http::multipart::{Boundary, Multipart};
+use crate::http::range::{self, ByteRange, ContentRange, RangeResult};
+use crate::http::time::Time;
+use crate::policy::conditional::{self, Precondition};
+use crate::policy::outcome::Outcome;
+
+use super::body::{Part, Parts, Source};
+use super::fields::Fields;
+use super::keyed::Keyed;
+use super::storing::CACHE_STATUS;
+
+/// A response on its way out, and what it is called.
+pub struct Answer {
+    /// Head and body.
+    pub response: Response<Source>,
+    /// For metrics, the log and Cache-Status.
+    pub outcome: Outcome,
+}
+
+/// How a response came to be, for Cache-Status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// Fresh, from the cache.
+    Hit,
+    /// Stale, from the cache: while it is refreshed, or since the client takes stale ones.
+    Stale,
+    /// Stale, from the cache: the origin failed, with this status if it answered.
+    StaleIfError(Option<u16>),
+    /// Confirmed by the origin.
+    Revalidated {
+        /// Another request had asked the origin.
+        collapsed: bool,
+    },
+    /// Fetched and being stored.
+    Filled {
+        /// Why the cache could not answer.
+        reason: Fwd,
+        /// Another request had asked the origin.
+        collapsed: bool,
+    },
+}
+
+impl Served {
+    /// The word for metrics.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Served::Hit => Outcome::Hit,
+            Served::Stale | Served::StaleIfError(_) => Outcome::Stale,
+            Served::Revalidated { .. } => Outcome::Revalidated,
+            Served::Filled { .. } => Outcome::Miss,
+        }
+    }
+
+    fn status(self, cache: &str, ttl: i64) -> HeaderValue {
+        let status = match self {
+            Served::Hit => return hit_status(cache, ttl),
+            Served::Stale => CacheStatus::hit(cache).ttl(ttl),
+            Served::StaleIfError(None) => CacheStatus::hit(cache).ttl(ttl).detail("stale-if-error"),
+            Served::StaleIfError(Some(code)) => {
+                CacheStatus::forwarded(cache, Fwd::Stale).fwd_status(code).ttl(ttl).detail("stale-if-error")
+            }
+            Served::Revalidated { collapsed } => {
+                let status = CacheStatus::forwarded(cache, Fwd::Stale).fwd_status(304).stored().ttl(ttl);
+                if collapsed { status.collapsed() } else { status }
+            }
+            Served::Filled { reason, collapsed } => {
+                let status = CacheStatus::forwarded(cache, reason).stored();
+                if collapsed { status.collapsed() } else { status }
+            }
+        };
+        status.to_value()
+    }
+}
+
+/// What a response is cut from.
+enum Body<'a> {
+    Stored(&'a Arc<Object>),
+    Arriving(&'a Arc<Growing>, Option<u64>),
+}
+
+impl Body<'_> {
+    fn len(&self) -> Option<u64> {
+        match self {
+            Body::Stored(object) => Some(object.body.len()),
+            Body::Arriving(_, length) => *length,
+        }
+    }
+
+    fn whole(&self) -> Source {
+        match self {
+            Body::Stored(object) if object.body.pieces().len() == 1 => Source::Once(object.body.pieces()[0].clone()),
+            Body::Stored(object) => Source::Stored(Arc::clone(object), 0, object.body.len()),
+            Body::Arriving(body, length) => Source::Arriving(body.reader(0, u64::MAX), *length),
+        }
+    }
+
+    fn part(&self, range: ByteRange) -> Source {
+        match self {
+            Body::Stored(object) => Source::Stored(Arc::clone(object), range.first, range.last + 1),
+            Body::Arriving(body, _) => Source::Arriving(body.reader(range.first, range.last + 1), Some(range.len())),
+        }
+    }
+}
+
+/// A response from a stored object.
+pub fn from_object(object: &Arc<Object>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+    respond(&object.meta, Body::Stored(object), keyed, served, cache, now)
+}
+
+/// A response from one that is arriving.
+pub fn from_arriving(arriving: &Arriving, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+    respond(&arriving.meta, Body::Arriving(&arriving.body, arriving.length), keyed, served, cache, now)
+}
+
+fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+    let mut head = meta.head.clone();
+    head.insert(AGE, age_value(meta.freshness.age(now).as_secs()));
+    let status = served.status(cache, meta.freshness.ttl(now));
+    head.insert(CACHE_STATUS, after_upstream(meta.upstream_status.as_ref(), status));
+    let incoming = keyed.request.incoming();
+    let outcome = served.outcome();
+    if incoming.fields.has(Fields::CONDITIONAL) && meta.status == StatusCode::OK {
+        match conditional::evaluate(&incoming.method, &incoming.headers, meta.etag(), meta.last_modified()) {
+            Precondition::Proceed => {}
+            Precondition::NotModified => {
+                let head = conditional::not_modified_head(&head);
+                return answer(StatusCode::NOT_MODIFIED, head, Source::Empty, outcome);
+            }
+            Precondition::Failed => {
+                head.remove(CONTENT_LENGTH);
+                head.remove(CONTENT_TYPE);
+                return answer(StatusCode::PRECONDITION_FAILED, head, Source::Empty, outcome);
+            }
+        }
+    }
+    if incoming.method == Method::HEAD {
+        return answer(meta.status, head, Source::Empty, outcome);
+    }
+    if incoming.fields.has(Fields::RANGE)
+        && meta.status == StatusCode::OK
+        && let Some(length) = body.len()
+        && let Some(value) = incoming.headers.get(RANGE)
+        && conditional::range_applies(&incoming.headers, meta.etag(), meta.last_modified())
+    {
+        match range::parse(value, length) {
+            RangeResult::Ignore => {}
+            RangeResult::Unsatisfiable => return unsatisfiable(head, length, outcome),
+            RangeResult::Satisfiable(ranges) => match (ranges.as_slice(), &body) {
+                ([range], _) => return one_range(head, body.part(*range), *range, length, outcome),
+                (ranges, Body::Stored(object)) => return several(head, object, ranges, outcome),
+                // Several ranges of a body that is still arriving: the whole of it is a right answer too.
+                (_, Body::Arriving(..)) => {}
+            },
+        }
+    }
+    answer(meta.status, head, body.whole(), outcome)
+}
+
+fn answer(status: StatusCode, head: HeaderMap, source: Source, outcome: Outcome) -> Answer {
+    let mut response = Response::new(source);
+    *response.status_mut() = status;
+    *response.headers_mut() = head;
+    Answer { response, outcome }
+}
+
+fn one_range(mut head: HeaderMap, source: Source, range: ByteRange, length: u64, outcome: Outcome) -> Answer {
+    head.insert(CONTENT_RANGE, ContentRange::of(range, length).to_value());
+    head.insert(CONTENT_LENGTH, range.len().into());
+    answer(StatusCode::PARTIAL_CONTENT, head, source, outcome)
+}
+
+/// RFC 9110 §15.3.7.2
+fn several(mut head: HeaderMap, object: &Arc<Object>, ranges: &[ByteRange], outcome: Outcome) -> Answer {
+    // The time and the object's address are no secret, but nobody who writes a body knows both in advance.
+    let seed = quanta::Instant::now();
+    let unforeseen = format!("{seed:?}{:p}", Arc::as_ptr(object));
+    let boundary = Boundary::from_bits(xxhash_rust::xxh3::xxh3_128(unforeseen.as_bytes()));
+    let multipart = Multipart::new(object.body.len(), head.get(CONTENT_TYPE), ranges, &boundary);
+    let mut left = vec![Part::Text(multipart.trailer().clone())];
+    for part in multipart.parts().iter().rev() {
+        left.push(Part::Range(part.range.first, part.range.last + 1));
+        left.push(Part::Text(part.head.clone()));
+    }
+    let length = multipart.content_length();
+    head.insert(CONTENT_TYPE, boundary.content_type());
+    head.insert(CONTENT_LENGTH, length.into());
+    let parts = Parts { object: Arc::clone(object), left, length };
+    answer(StatusCode::PARTIAL_CONTENT, head, Source::Parts(Box::new(parts)), outcome)
+}
+
+fn unsatisfiable(mut head: HeaderMap, length: u64, outcome: Outcome) -> Answer {
+    head.insert(CONTENT_RANGE, ContentRange::Unsatisfied { complete: length }.to_value());
+    head.insert(CONTENT_LENGTH, 0u64.into());
+    head.remove(CONTENT_TYPE);
+    head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer(StatusCode::RANGE_NOT_SATISFIABLE, head, Source::Empty, outcome)
+}
+
+/// Ours goes behind those of caches nearer to the origin (RFC 9211 §2).
+pub fn after_upstream(upstream: Option<&HeaderValue>, mine: HeaderValue) -> HeaderValue {
+    let Some(upstream) = upstream else { return mine };
+    let all = [upstream.as_bytes(), b", ", mine.as_bytes()].concat();
+    HeaderValue::from_bytes(&all).unwrap_or(mine)
+}
+
+const MEMO: usize = 1024;
+
+/// Values that hits repeat, by number: a hit takes a reference instead of formatting and allocating.
+struct Memo(Vec<Option<(i64, HeaderValue)>>);
+
+impl Memo {
+    fn get(&mut self, number: i64, make: impl FnOnce() -> HeaderValue) -> HeaderValue {
+        if self.0.is_empty() {
+            self.0.resize(MEMO, None);
+        }
+        let slot = &mut self.0[number.rem_euclid(MEMO as i64) as usize];
+        match slot {
+            Some((known, value)) if *known == number => value.clone(),
+            _ => slot.insert((number, make())).1.clone(),
+        }
+    }
+}
+
+thread_local! {
+    static AGES: RefCell<Memo> = const { RefCell::new(Memo(Vec::new())) };
+    static HITS: RefCell<(String, Memo)> = const { RefCell::new((String::new(), Memo(Vec::new()))) };
+}
+
+fn age_value(seconds: u64) -> HeaderValue {
+    // RFC 9111 §1.2.2: a value too large to represent is 2147483648.
+    let seconds = seconds.min(1 << 31);
+    AGES.with_borrow_mut(|memo| memo.get(seconds as i64, || seconds.into()))
+}
+
+fn hit_status(cache: &str, ttl: i64) -> HeaderValue {
+    HITS.with_borrow_mut(|(name, memo)| {
+        if name != cache {
+            cache.clone_into(name);
+            memo.0.clear();
+        }
+        memo.get(ttl, || CacheStatus::hit(cache).ttl(ttl).to_value())
+    })
+}

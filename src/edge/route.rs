@@ -1,0 +1,125 @@
+//! Stage 2: which site and which rule a request falls under.
+
+use std::sync::Arc;
+
+use crate::config::{HostPattern, RouteSettings, Rule, Site};
+use crate::http::refusal::Refusal;
+use crate::signed::Verifiers;
+
+use super::sanitize::Incoming;
+
+/// The sites, ready for look-up.
+#[derive(Debug)]
+pub struct Sites {
+    sites: Vec<Served>,
+    /// Exact hosts, sorted, and whose they are.
+    exact: Vec<(String, usize)>,
+    /// `.parent` suffixes, longest first.
+    suffixes: Vec<(String, usize)>,
+    any: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Served {
+    site: Site,
+    base: Arc<Route>,
+    rules: Vec<(Rule, Arc<Route>)>,
+}
+
+/// What a request is handled by: a site's or a rule's settings with what is derived from them.
+#[derive(Debug)]
+pub struct Route {
+    /// Index of the site, as metrics count it.
+    pub site: u16,
+    /// Cache, headers, pool.
+    pub settings: Arc<RouteSettings>,
+    /// Who may see it.
+    pub verifiers: Verifiers,
+}
+
+/// A request whose site and rule are known.
+pub struct Routed {
+    /// The request.
+    pub incoming: Incoming,
+    /// What it is handled by.
+    pub route: Arc<Route>,
+}
+
+impl Sites {
+    /// From the configuration, which has refused duplicates.
+    pub fn new(sites: &[Site]) -> Self {
+        let mut table = Self { sites: Vec::new(), exact: Vec::new(), suffixes: Vec::new(), any: None };
+        for (index, site) in sites.iter().enumerate() {
+            for host in &site.hosts {
+                match host {
+                    HostPattern::Exact(name) => table.exact.push((name.clone(), index)),
+                    HostPattern::Suffix(suffix) => table.suffixes.push((suffix.clone(), index)),
+                    HostPattern::Any => table.any = Some(index),
+                }
+            }
+            let route = |settings: &Arc<RouteSettings>| {
+                Arc::new(Route {
+                    site: index as u16,
+                    settings: Arc::clone(settings),
+                    verifiers: Verifiers::new(&settings.signed),
+                })
+            };
+            let rules = site.rules.iter().map(|rule| (rule.clone(), route(&rule.settings))).collect();
+            table.sites.push(Served { base: route(&site.settings), rules, site: site.clone() });
+        }
+        table.exact.sort();
+        table.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        table
+    }
+
+    /// The site that answers for a host (lower case, without its port): an exact name, then the longest
+    /// wildcard, then `*`.
+    pub fn find(&self, host: &str) -> Option<usize> {
+        if let Ok(at) = self.exact.binary_search_by(|(name, _)| name.as_str().cmp(host)) {
+            return Some(self.exact[at].1);
+        }
+        let suffix = self.suffixes.iter().find(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
+        suffix.map(|(_, index)| *index).or(self.any)
+    }
+
+    /// Names of the sites, in the order metrics count them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().map(|served| served.site.name.as_str())
+    }
+}
+
+/// A request that no site takes.
+pub struct Unrouted {
+    /// Why.
+    pub refusal: Refusal,
+    /// The site that has its host.
+    pub site: Option<u16>,
+}
+
+/// Finds the site by host and the first rule whose path matches.
+///
+/// # Errors
+/// An unknown host is 404, and 421 on TLS, where the client may hold a connection meant for another server
+/// (RFC 9110 §15.5.20). A method the site does not allow is 405.
+pub fn route(incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> {
+    let Some(index) = sites.find(incoming.host.name()) else {
+        let refusal = if incoming.on_tls { Refusal::Misdirected } else { Refusal::UnknownHost };
+        return Err(Unrouted { refusal, site: None });
+    };
+    let served = &sites.sites[index];
+    if !served.site.methods.contains(&incoming.method) {
+        return Err(Unrouted { refusal: Refusal::MethodNotAllowed, site: Some(index as u16) });
+    }
+    let path = incoming.target.path();
+    let rule = served.rules.iter().find(|(rule, _)| rule.path.matches(path));
+    let route = Arc::clone(rule.map_or(&served.base, |(_, route)| route));
+    Ok(Routed { incoming, route })
+}
+
+impl Sites {
+    /// The value of `Allow` for a site (RFC 9110 §10.2.1).
+    pub fn allow(&self, site: u16) -> String {
+        let methods = self.sites.get(site as usize).map_or(&[][..], |served| &served.site.methods);
+        methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}

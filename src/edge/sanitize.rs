@@ -1,0 +1,212 @@
+//! Stage 1: a request that can be read in one way only, in one spelling.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Version};
+use hyper::body::Incoming as HyperBody;
+
+use crate::http::forwarded;
+use crate::http::hop_by_hop;
+use crate::http::host::{Host, Scheme};
+use crate::http::refusal::Refusal;
+use crate::http::uri;
+use crate::server::Peer;
+use crate::signed::{Change, Changes};
+
+use super::fields::{self, Fields};
+use super::worker::Shared;
+
+/// A request after sanitising.
+pub struct Incoming {
+    /// Any but CONNECT.
+    pub method: Method,
+    /// Lower case, without a port.
+    pub host: Host,
+    /// Normalised path and query.
+    pub target: Target,
+    /// End-to-end fields; those that steer origins are gone.
+    pub headers: HeaderMap,
+    /// Which kinds of fields there are.
+    pub fields: Fields,
+    /// As the client sent it.
+    pub version: Version,
+    /// http or https, as the client used it.
+    pub scheme: Scheme,
+    /// Whether our own connection is TLS.
+    pub on_tls: bool,
+    /// The client's address, trusted proxies passed over.
+    pub client: IpAddr,
+    /// Its body, not yet read.
+    pub body: Option<HyperBody>,
+    /// The connection it came by.
+    pub peer: Arc<Peer>,
+    /// Whether the client takes trailers (`TE: trailers`).
+    pub takes_trailers: bool,
+}
+
+/// A path and a query. What normalising left as it was is not copied.
+#[derive(Debug, Clone)]
+pub struct Target {
+    given: PathAndQuery,
+    path: Option<String>,
+    query: Change<Option<String>>,
+}
+
+impl Target {
+    /// Normalises (RFC 3986 §6.2.2).
+    ///
+    /// # Errors
+    /// A path or query that has no one meaning.
+    pub fn new(given: PathAndQuery) -> Result<Self, Refusal> {
+        let path = match uri::normalise_path(given.path()).map_err(|_| Refusal::BadPath)? {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(path) => Some(path),
+        };
+        let query = match given.query().map(uri::normalise_query).transpose().map_err(|_| Refusal::BadQuery)? {
+            None | Some(Some(std::borrow::Cow::Borrowed(_))) => Change::Unchanged,
+            Some(None) => Change::Replaced(None),
+            Some(Some(std::borrow::Cow::Owned(query))) => Change::Replaced(Some(query)),
+        };
+        Ok(Self { given, path, query })
+    }
+
+    /// Begins with `/`; percent-encoded.
+    pub fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or(self.given.path())
+    }
+
+    /// Without the `?`; `None` also for an empty one.
+    pub fn query(&self) -> Option<&str> {
+        match &self.query {
+            Change::Unchanged => self.given.query(),
+            Change::Replaced(query) => query.as_deref(),
+        }
+    }
+
+    /// Another path in place of what was given: a path token has left it.
+    pub fn set_path(&mut self, path: String) {
+        self.path = Some(path);
+    }
+}
+
+impl Incoming {
+    /// Takes out of the request what proved it.
+    pub fn apply(&mut self, changes: Changes) {
+        changes.apply_cookie(&mut self.headers);
+        if let Change::Replaced(_) = changes.query {
+            self.target.query = changes.query;
+        }
+    }
+
+    /// Whether a body was announced.
+    pub fn has_body(&self) -> bool {
+        self.fields.has(Fields::FRAMING)
+            || self.body.as_ref().is_some_and(|body| !http_body::Body::is_end_stream(body))
+    }
+}
+
+/// Turns what hyper parsed into what the stages work with.
+///
+/// # Errors
+/// Everything that an origin, or a cache in front of us, could read in another way than we do.
+pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) -> Result<Incoming, Refusal> {
+    let (parts, body) = request.into_parts();
+    let Parts { method, uri, mut headers, version, .. } = parts;
+    if method == Method::CONNECT {
+        return Err(Refusal::BadTarget);
+    }
+    let mut fields = Fields::scan(&headers)?;
+    if fields.has(Fields::FRAMING) {
+        check_framing(&headers)?;
+    }
+    if fields.has(Fields::EXPECT) {
+        check_expect(&mut headers)?;
+    }
+    let on_tls = peer.tls.is_some();
+    let own = if on_tls { Scheme::Https } else { Scheme::Http };
+    let peer_ip = peer.addr.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let (client, scheme) = if fields.has(Fields::FORWARDED) {
+        let trusted = &shared.trusted_proxies;
+        let client = forwarded::client_ip(&headers, peer_ip, trusted);
+        (client, forwarded::client_proto(&headers, peer_ip, trusted, own))
+    } else {
+        (peer_ip.to_canonical(), own)
+    };
+    let host = host(&uri, &headers, own)?;
+    let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
+    if fields.has(Fields::HOP_BY_HOP) {
+        hop_by_hop::strip_request(&mut headers).map_err(|_| Refusal::BadField)?;
+        // What Connection named is gone, so that what was seen may be too.
+        let upgrade = fields.has(Fields::UPGRADE);
+        let framing = fields.has(Fields::FRAMING);
+        fields = Fields::scan(&headers)?.with(Fields::UPGRADE, upgrade).with(Fields::FRAMING, framing);
+    }
+    if fields.has(Fields::STEERING) {
+        fields::strip_steering(&mut headers);
+    }
+    let target = Target::new(path_and_query(&method, &uri)?)?;
+    let body = Some(body);
+    let peer = Arc::clone(peer);
+    Ok(Incoming {
+        method,
+        host,
+        target,
+        headers,
+        fields,
+        version,
+        scheme,
+        on_tls,
+        client,
+        body,
+        peer,
+        takes_trailers,
+    })
+}
+
+/// RFC 9112 §6.1: a request with both has been smuggled or is about to be. hyper refuses other codings.
+fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return Err(Refusal::AmbiguousFraming);
+    }
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) if !length.as_bytes().iter().all(u8::is_ascii_digit) => Err(Refusal::AmbiguousFraming),
+        _ => Ok(()),
+    }
+}
+
+/// hyper answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
+fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    match headers.remove(EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::ExpectationFailed),
+        _ => Ok(()),
+    }
+}
+
+/// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
+fn host(uri: &http::Uri, headers: &HeaderMap, scheme: Scheme) -> Result<Host, Refusal> {
+    let parse = |value: &[u8]| Host::parse(value, scheme).map_err(|_| Refusal::BadHost);
+    let field = headers.get(HOST).map(|value| parse(value.as_bytes())).transpose()?;
+    let target = uri.authority().map(|authority| parse(authority.as_str().as_bytes())).transpose()?;
+    match (field, target) {
+        (Some(field), Some(target)) if field != target => Err(Refusal::BadHost),
+        // The port is how the client reached us. Sites do not tell it apart, so the key and the origin never see
+        // it: an origin that writes it into a page would write it into everybody's.
+        (Some(host), _) | (None, Some(host)) => Ok(host.without_port()),
+        (None, None) => Err(Refusal::BadHost),
+    }
+}
+
+fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
+    match uri.path_and_query() {
+        // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
+        Some(target) if target.as_str() == "*" => {
+            if *method == Method::OPTIONS { Ok(PathAndQuery::from_static("/*")) } else { Err(Refusal::BadTarget) }
+        }
+        Some(target) => Ok(target.clone()),
+        None => Ok(PathAndQuery::from_static("/")),
+    }
+}

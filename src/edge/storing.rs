@@ -1,0 +1,90 @@
+//! The head of a response as it is kept: made once, so that a hit only puts two values in.
+
+use http::header::{AGE, CONTENT_LENGTH, DATE, VARY, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::cache::key::Key;
+use crate::cache::object::{Meta, Variant, compact_head};
+use crate::http::{date, hop_by_hop, vary};
+use crate::policy::freshness::Freshness;
+use crate::policy::storable::{Exchange, stored_head};
+
+/// `Cache-Status` (RFC 9211); the `http` crate has no constant for it.
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What a [`Meta`] is made from.
+pub struct Stored<'a> {
+    /// What it is stored under.
+    pub key: &'a Key,
+    /// What was asked and answered.
+    pub exchange: &'a Exchange<'a>,
+    /// This node's name in Via.
+    pub server_name: &'a str,
+    /// How long it is fresh.
+    pub freshness: Freshness,
+}
+
+/// The head to store. `length` is the body's, if known yet.
+pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
+    let exchange = stored.exchange;
+    let mut head = stored_head(exchange.response);
+    hop_by_hop::strip_response(&mut head);
+    let upstream_status = joined(&head, &CACHE_STATUS);
+    head.insert(CACHE_STATUS, HeaderValue::from_static("-"));
+    head.insert(AGE, HeaderValue::from_static("0"));
+    // A recipient with a clock dates a response that is not (RFC 9110 §6.6.1).
+    head.entry(DATE).or_insert_with(|| date::format(exchange.response_time));
+    match length {
+        Some(length) => head.insert(CONTENT_LENGTH, length.into()),
+        None => head.remove(CONTENT_LENGTH),
+    };
+    append_via(&mut head, stored.server_name);
+    Meta {
+        key: stored.key.text().into(),
+        variant: variant(exchange),
+        status: exchange.status,
+        head: compact_head(&head),
+        upstream_status,
+        freshness: stored.freshness,
+    }
+}
+
+/// Adds this node to Via (RFC 9110 §7.6.3), unless the head has passed it before: a 304 updates a head that has.
+pub fn append_via(head: &mut HeaderMap, server_name: &str) {
+    let mine = format!("1.1 {server_name}");
+    let known = head.get_all(VIA).iter().any(|value| value.as_bytes() == mine.as_bytes());
+    if !known && let Ok(value) = HeaderValue::from_str(&mine) {
+        head.append(VIA, value);
+    }
+}
+
+fn variant(exchange: &Exchange<'_>) -> Option<Variant> {
+    if !exchange.response.contains_key(VARY) {
+        return None;
+    }
+    match vary::parse(exchange.response) {
+        // Storable has refused `*`.
+        vary::Vary::Any => None,
+        vary::Vary::Names(names) if names.is_empty() => None,
+        vary::Vary::Names(names) => {
+            let selecting = vary::selecting_key(&names, exchange.request)[..].into();
+            Some(Variant { names, selecting })
+        }
+    }
+}
+
+/// The values of a list field as one.
+fn joined(head: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = head.get_all(name).iter();
+    let first = values.next()?;
+    let rest: Vec<&[u8]> = values.map(HeaderValue::as_bytes).collect();
+    if rest.is_empty() {
+        return Some(first.clone());
+    }
+    let mut all = first.as_bytes().to_vec();
+    for value in rest {
+        all.extend_from_slice(b", ");
+        all.extend_from_slice(value);
+    }
+    HeaderValue::from_bytes(&all).ok()
+}
