@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, percent_encode_byte};
 
 /// The claims of a token. Times are seconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,24 +83,41 @@ fn climbs(rest: &str) -> bool {
     decoded.split(|&b| b == b'/' || b == b'\\').any(|segment| segment == b"..")
 }
 
-/// RFC 3986 §6.2.2.1 and §6.2.2.2: escapes of unreserved characters decoded, the others in upper case.
+/// RFC 3986 §6.2.2.1 and §6.2.2.2: escapes of unreserved characters decoded, the others in upper case, and
+/// characters that may not stand in a path (`[`, `"`) escaped, as the edge does with the request's path.
 fn normal(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') {
+    if path.bytes().all(|b| is_unreserved(b) || is_path_delimiter(b)) {
         return Cow::Borrowed(path);
     }
-    let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let escape = rest.get(at..at + 3).unwrap_or(&rest[at..]);
-        match u8::from_str_radix(escape.get(1..).unwrap_or_default(), 16) {
-            Ok(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(byte.into()),
-            _ => out.push_str(&escape.to_ascii_uppercase()),
+    let mut out = String::with_capacity(path.len() + 8);
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, escaped) = match (first, hex_pair(after)) {
+            (b'%', Some(byte)) => (byte, true),
+            _ => (first, false),
+        };
+        rest = if escaped { after.get(2..).unwrap_or_default() } else { after };
+        if is_unreserved(byte) || (!escaped && is_path_delimiter(byte)) {
+            out.push(byte.into());
+        } else {
+            out.push_str(percent_encode_byte(byte));
         }
-        rest = &rest[at + escape.len()..];
     }
-    out.push_str(rest);
     Cow::Owned(out)
+}
+
+fn hex_pair(text: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
+    u8::try_from(digit(0)? << 4 | digit(1)?).ok()
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// `sub-delims`, `:`, `@` and `/` (RFC 3986 §3.3).
+fn is_path_delimiter(byte: u8) -> bool {
+    b"!$&'()*+,;=:@/".contains(&byte)
 }
 
 impl<'a> Claims<'a> {
@@ -280,7 +297,10 @@ mod tests {
             (Scope::Path("/%61/%c3%a9"), "/a/%C3%A9", true),
             (Scope::Path("/a%2fb"), "/a/b", false),
             (Scope::Path("/a%2fb"), "/a%2Fb", true),
-            (Scope::Path("/a%"), "/a%", true),
+            (Scope::Path("/a%"), "/a%25", true),
+            (Scope::Path("/a%+f"), "/a%0F", false),
+            (Scope::Path("/a[1]%5b"), "/a%5B1%5D%5B", true),
+            (Scope::Path("/a+b"), "/a%2Bb", false),
             (Scope::Prefix("/a/"), "/a/", true),
             (Scope::Prefix("/a/"), "/a/b/c", true),
             (Scope::Prefix("/a/"), "/ab", false),
