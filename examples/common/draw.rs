@@ -38,10 +38,13 @@ impl Picture {
     /// When the encoder refuses, which it does not for a size above zero.
     pub fn png(self, size: u16) -> Result<Vec<u8>, png::EncodingError> {
         let scale = 1.0 / f32::from(size);
-        let pixels: Vec<u8> = (0..size)
-            .flat_map(|y| (0..size).map(move |x| (f32::from(x) * scale, f32::from(y) * scale)))
-            .flat_map(|(x, y)| self.at(x, y).map(|part| (part.clamp(0.0, 1.0) * 255.0) as u8))
-            .collect();
+        let mut pixels = Vec::with_capacity(3 * usize::from(size) * usize::from(size));
+        for y in 0..size {
+            for x in 0..size {
+                let colour = self.at(f32::from(x) * scale, f32::from(y) * scale);
+                pixels.extend_from_slice(&colour.map(|part| (part.clamp(0.0, 1.0) * 255.0) as u8));
+            }
+        }
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, size.into(), size.into());
         encoder.set_color(png::ColorType::Rgb);

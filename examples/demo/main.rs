@@ -14,8 +14,8 @@ mod environment; // the secrets that edge.toml asks for
 mod lines; // what to paste
 mod ports; // other ports where the usual ones are taken
 
-use common::objects;
 use common::origin::{Keys, Origin};
+use common::{objects, signals};
 
 const BUCKET: &str = "photos";
 
@@ -40,20 +40,10 @@ fn main() -> anyhow::Result<()> {
     let edge = edge::start(&text, &file, environment)?;
     lines::write(&mut out, &edge, &origin)?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(interrupted())?;
+    signals::wait()?;
     writeln!(out, "\nstopping: requests in flight are finished first")?;
     edge.stop();
     writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests())?;
     drop(origin);
     Ok(())
-}
-
-async fn interrupted() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt,
-        _ = terminate.recv() => Ok(()),
-    }
 }

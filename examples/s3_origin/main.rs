@@ -10,8 +10,8 @@ use anyhow::Context;
 #[path = "../common/mod.rs"]
 mod common;
 
-use common::objects;
 use common::origin::{Keys, Origin};
+use common::{objects, signals};
 
 const BUCKET: &str = "photos";
 
@@ -36,8 +36,7 @@ fn main() -> anyhow::Result<()> {
     }
     writeln!(out, "ready; Ctrl-C stops it and removes its folder")?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::signal::ctrl_c())?;
+    signals::wait()?;
     writeln!(out, "\n{} requests were answered", origin.requests())?;
     Ok(())
 }
