@@ -1,0 +1,49 @@
+//! Seawall on one machine: a private bucket, the edge of `edge.toml` in front of it, and lines to paste.
+//!
+//!     cargo run --release --example demo
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+
+#[path = "../common/mod.rs"]
+mod common;
+mod edge; // the edge, in this process
+mod environment; // the secrets that edge.toml asks for
+mod lines; // what to paste
+mod ports; // other ports where the usual ones are taken
+
+use common::origin::{Keys, Origin};
+use common::{objects, signals};
+
+const BUCKET: &str = "photos";
+
+fn main() -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("edge.toml");
+    let file = std::env::args_os().nth(1).map_or(default, Into::into);
+    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+
+    let bucket = ports::listen(ports::ORIGIN)?;
+    let (text, moved) = ports::settle(&text, bucket.local_addr()?)?;
+    for line in moved {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "drawing pictures and filling the bucket ...")?;
+    let environment = environment::with_secrets()?;
+    let keys = Keys {
+        access_key: environment::value(&environment, environment::ACCESS_KEY)?,
+        secret_key: environment::value(&environment, environment::SECRET_KEY)?,
+    };
+    let origin = Origin::start(bucket, BUCKET, &keys, objects::all()?)?;
+    let edge = edge::start(&text, &file, environment)?;
+    lines::write(&mut out, &edge, &origin)?;
+
+    signals::wait()?;
+    writeln!(out, "\nstopping: requests in flight are finished first")?;
+    edge.stop();
+    writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests())?;
+    drop(origin);
+    Ok(())
+}

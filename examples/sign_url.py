@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Signs a URL for Seawall's scheme "token". Standard library only; docs/signed-urls.md has the format.
+
+    export SEAWALL_TOKEN_KEY=...
+    examples/sign_url.py '{"key": "2026-11", "exp": 1893456000, "path": "/private/report.pdf"}'
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sys
+
+ORDER = ("key", "exp", "path", "prefix", "ip", "host", "nbf", "iat")
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sign(claims: dict, secret: str) -> str:
+    text = "\n".join(f"{name}={claims[name]}" for name in ORDER if name in claims)
+    signed = "v1." + base64url(text.encode())
+    mac = hmac.new(secret.encode(), b"seawall-url-token\n" + signed.encode(), hashlib.sha256).digest()
+    return signed + "." + base64url(mac)
+
+
+if __name__ == "__main__":
+    print(sign(json.loads(sys.argv[1]), os.environ["SEAWALL_TOKEN_KEY"]))
