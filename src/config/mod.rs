@@ -5,7 +5,9 @@
 //! the way and given together.
 
 mod build;
+mod docs;
 mod error;
+#[rustfmt::skip] // a table: one line, one key
 mod keys;
 mod node;
 mod not_yet;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use docs::reference;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use types::*;
 pub use units::{show_duration, show_size};

@@ -82,6 +82,11 @@ impl Walk<'_> {
     }
 
     fn key(&mut self, node: &mut Node, key: &'static Key) {
+        // First, so that no `${NAME}` hides a word that is refused.
+        if !self.taken(node, &key.kind) {
+            node.value = Value::Broken;
+            return;
+        }
         if let Some(refused) = refused(self.not_yet, &node.path) {
             let default = default_of(key, &node.place, &node.path);
             if refused.refuses(node, default.as_ref()) {
@@ -91,6 +96,14 @@ impl Walk<'_> {
             }
         }
         self.kind(node, &key.kind);
+    }
+
+    /// An entry of a list or of a table with free keys.
+    fn entry(&mut self, node: &mut Node, kind: &'static Kind) {
+        match self.taken(node, kind) {
+            true => self.kind(node, kind),
+            false => node.value = Value::Broken,
+        }
     }
 
     /// A default may itself be something that is not built yet.
@@ -105,10 +118,6 @@ impl Walk<'_> {
     }
 
     fn kind(&mut self, node: &mut Node, kind: &'static Kind) {
-        if !self.taken(node, kind) {
-            node.value = Value::Broken;
-            return;
-        }
         if !kind.accepts(node) {
             let shown = match kind {
                 Kind::Secret => "something else".to_owned(),
@@ -132,10 +141,10 @@ impl Walk<'_> {
             (Kind::Or(_, other), Value::Table(_) | Value::List(_)) => self.inside(node, other),
             (Kind::Table(table), Value::Table(_)) => self.table(node, table),
             (Kind::Map(inner), Value::Table(entries)) => {
-                entries.values_mut().for_each(|entry| self.kind(entry, inner));
+                entries.values_mut().for_each(|entry| self.entry(entry, inner));
             }
             (Kind::List(inner), Value::List(items)) => {
-                items.iter_mut().for_each(|item| self.kind(item, inner));
+                items.iter_mut().for_each(|item| self.entry(item, inner));
             }
             (Kind::Tables(table), Value::List(items)) => {
                 for item in items {

@@ -62,7 +62,8 @@ fn address(section: Section<'_>) -> ListenAddress {
 fn tls(listener: Section<'_>, tls: Section<'_>) -> ListenerTls {
     let self_signed = tls.flag("self_signed");
     let written = tls.sections("certificates");
-    if written.is_empty() && !self_signed && tls.is_sound("certificates") && tls.node("acme").is_none() {
+    let has_entries = tls.written_list("certificates") || tls.node("acme").is_some();
+    if !has_entries && !self_signed {
         let message = format!("{} has tls but no certificates, and self_signed is false", listener.name());
         listener.error("tls", message);
     }

@@ -18,6 +18,10 @@ fn signed(section: Section<'_>) -> Signed {
     if (param.is_empty() || !plain(&param)) && section.is_sound("param") {
         section.error("param", format!("\"signed.param\" is no parameter name: {}", section.shown("param")));
     }
+    // The walk refuses the others; a scheme that were taken for another one would let the wrong people in.
+    if section.text("scheme").is_some_and(|scheme| scheme != "token") {
+        section.error("scheme", "\"signed.scheme\" is one that this build has no code for");
+    }
     Signed {
         scheme: SignedScheme::Token,
         paths: paths(section),
