@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod check;
 pub mod sign; // make a signed URL
 
 /// Parses the arguments and runs a command.

@@ -1,0 +1,110 @@
+//! `seawall check`: says everything that is wrong with a configuration, or what the edge would do with it.
+
+mod certificate;
+mod explain;
+mod words;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use crate::config::{AccessLog, Config, HostPattern, Loaded, RouteSettings, Site, load_noting};
+
+/// Checks the file at `path` against this process's environment and writes to standard output or standard error.
+///
+/// # Errors
+/// Only when nothing can be written; what is wrong with the file is in the exit code, 1.
+pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    check(path, SystemTime::now(), &mut std::io::stdout().lock(), &mut std::io::stderr().lock())
+}
+
+/// As [`run`], for a given time and given writers.
+///
+/// # Errors
+/// Only when nothing can be written.
+pub fn check(
+    path: &Path,
+    now: SystemTime,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let loaded = match load_noting(path) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            writeln!(err, "{errors}")?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let mut warnings = remarks(&loaded);
+    let mut text = String::new();
+    explain::config(&mut text, &loaded.config, now, &mut warnings)?;
+    writeln!(out, "{} is a valid configuration\n\n{text}", path.display())?;
+    for warning in warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is allowed and yet seldom meant.
+fn remarks(loaded: &Loaded) -> Vec<String> {
+    let config = &loaded.config;
+    let mut warnings: Vec<String> = loaded
+        .literal_secrets
+        .iter()
+        .map(|(key, place)| {
+            format!("{place}: \"{key}\" is a secret in the file; \"${{NAME}}\" or \"file:PATH\" keep it out")
+        })
+        .collect();
+    for pool in config.pools.iter().filter(|pool| !pool.tls.verify) {
+        warnings.push(format!("pool \"{}\" takes any certificate (tls.verify is false)", pool.name));
+    }
+    for (i, pool) in config.pools.iter().enumerate() {
+        if !config.sites.iter().flat_map(routes).any(|route| route.pool.0 == i) {
+            warnings.push(format!("pool \"{}\" is used by no site", pool.name));
+        }
+    }
+    for network in config.server.trusted_proxies.iter().filter(|network| network.prefix_len() == 0) {
+        warnings.push(format!("server.trusted_proxies has {network}: anybody may say who they are"));
+    }
+    config.sites.iter().for_each(|site| about_site(site, &mut warnings));
+    about_listeners(config, &mut warnings);
+    warnings
+}
+
+fn about_site(site: &Site, warnings: &mut Vec<String>) {
+    let wild = site.hosts.iter().find(|host| !matches!(host, HostPattern::Exact(_)));
+    if let Some(host) = wild.filter(|_| site.settings.signed.is_empty()) {
+        warnings.push(format!("site \"{}\" is public for any host of {}", site.name, words::host(host)));
+    }
+    for (i, rule) in site.rules.iter().enumerate() {
+        let before = site.rules.iter().take(i);
+        let mut hiding = before.filter(|other| {
+            let all = matches!(other.path.as_str(), "*" | "/*");
+            all || other.path == rule.path
+        });
+        if let Some(other) = hiding.next() {
+            let (path, other) = (rule.path.as_str(), other.path.as_str());
+            warnings
+                .push(format!("site \"{}\": rule {path} is never reached, {other} comes first", site.name));
+        }
+    }
+}
+
+fn about_listeners(config: &Config, warnings: &mut Vec<String>) {
+    let self_signed = config.listeners.iter().filter(|l| l.tls.as_ref().is_some_and(|tls| tls.self_signed));
+    for listener in self_signed {
+        let address = words::address(&listener.address);
+        warnings.push(format!("listener {address} makes its own certificate, which no client trusts"));
+    }
+    if config.log.access == AccessLog::Off && config.log.sample < 1.0 {
+        warnings.push("log.sample has no effect: log.access is off".to_owned());
+    }
+}
+
+fn routes(site: &Site) -> impl Iterator<Item = &RouteSettings> {
+    std::iter::once(&*site.settings).chain(site.rules.iter().map(|rule| &*rule.settings))
+}
+
+#[cfg(test)]
+mod tests;

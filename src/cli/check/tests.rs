@@ -1,0 +1,132 @@
+//! What `seawall check` prints.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use super::*;
+
+struct Said {
+    code: ExitCode,
+    out: String,
+    err: String,
+}
+
+/// 2030-01-01.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000)
+}
+
+fn said(folder: &Path, text: &str) -> Said {
+    let path: PathBuf = folder.join("edge.toml");
+    std::fs::write(&path, text).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check(&path, now(), &mut out, &mut err).unwrap();
+    let folder = format!("{}/", folder.display());
+    let plain = |bytes| String::from_utf8(bytes).unwrap().replace(&folder, "");
+    Said { code, out: plain(out), err: plain(err) }
+}
+
+fn write_pair(folder: &Path, name: &str, until: (i32, u8, u8)) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![format!("{name}.example"), "127.0.0.1".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(until.0, until.1, until.2);
+    std::fs::write(folder.join(format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+const FILE: &str = r#"
+[[listener]]
+address = "127.0.0.1:8080"
+redirect_https = true
+[[listener]]
+address = "127.0.0.1:8443"
+tls.certificates = [
+  { cert = "good.pem", key = "good.key" },
+  { cert = "soon.pem", key = "soon.key" },
+  { cert = "over.pem", key = "over.key" },
+]
+[[pool]]
+name = "photos"
+members = [{ url = "http://[::1]:9000", weight = 2 }]
+s3 = { bucket = "b", region = "r", credentials = { access_key_id = "AK", secret_access_key = "hunter2-hunter2" } }
+[[pool]]
+name = "spare"
+members = [{ url = "https://b" }]
+tls.verify = false
+[[site]]
+hosts = ["*.a.example"]
+pool = "photos"
+[site.cache]
+default_ttl = "60s"
+query = { exclude = ["utm_*"] }
+[[site.rule]]
+path = "/private/*"
+signed = [{ keys = [{ id = "2026-11", secret = "hunter2-hunter2-hunter2" }], max_lifetime = "7d" }]
+[[site.rule]]
+path = "/private/*"
+cache.enabled = false
+"#;
+
+#[test]
+fn a_right_file_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pair(folder.path(), "good", (2031, 1, 1));
+    write_pair(folder.path(), "soon", (2030, 1, 11));
+    write_pair(folder.path(), "over", (2029, 12, 31));
+    let said = said(folder.path(), FILE);
+    assert_eq!(said.code, ExitCode::SUCCESS);
+    let lines = [
+        "edge.toml is a valid configuration",
+        "  127.0.0.1:8080  http, redirects to https",
+        "  127.0.0.1:8443  https, TLS 1.2 and 1.3",
+        "    certificate good.pem: for good.example, 127.0.0.1; issued by CN=rcgen self signed cert; expires 2031-01-01, 365 days left",
+        "    certificate soon.pem: for soon.example, 127.0.0.1; issued by CN=rcgen self signed cert; expires 2030-01-11, 10 days left",
+        "    certificate over.pem: for over.example, 127.0.0.1; issued by CN=rcgen self signed cert; expires 2029-12-31, expired",
+        "  *.a.example",
+        "    fresh for as long as the origin says; for 1m if it says nothing",
+        "    key: host, path, the query without utm_*, its parameters sorted",
+        "    public",
+        "    rule 1: /private/*",
+        "      signed: /* by token in \"token\", keys 2026-11, valid for at most 7d",
+        "    rule 2: /private/*",
+        "      not cached",
+        "    http://[::1]:9000  weight 2",
+        "    retry: 3 attempts, backoff 50ms, at most 20% of requests",
+        "    S3: bucket b in r, path style; credentials from the configuration, access key AK",
+        "    certificates are not verified",
+        "  admin on 127.0.0.1:9090, no token",
+        "  log level info, no access log",
+    ];
+    let printed: Vec<&str> = said.out.lines().collect();
+    for line in lines {
+        assert!(printed.contains(&line), "{line}\nis not in\n{}", said.out);
+    }
+    let warnings = [
+        r#"warning: edge.toml:15: "pool.s3.credentials.secret_access_key" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
+        r#"warning: edge.toml:28: "site.rule.signed.keys.secret" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
+        r#"warning: pool "spare" takes any certificate (tls.verify is false)"#,
+        r#"warning: pool "spare" is used by no site"#,
+        r#"warning: site "*.a.example" is public for any host of *.a.example"#,
+        r#"warning: site "*.a.example": rule /private/* is never reached, /private/* comes first"#,
+        "warning: certificate soon.pem expires on 2030-01-11, in 10 days",
+        "warning: certificate over.pem expired on 2029-12-31",
+    ];
+    assert_eq!(said.err.lines().collect::<Vec<_>>(), warnings);
+    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"));
+}
+
+#[test]
+fn a_wrong_file_gives_its_errors_and_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = said(folder.path(), "[[listener]]\naddress = 1\n[[site]]\nhosts = [\"a\"]\npool = \"p\"\n");
+    assert_eq!(said.code, ExitCode::FAILURE);
+    assert_eq!(said.out, "");
+    let errors = [
+        r#"edge.toml:2: "listener.address" must be text, not 1"#,
+        r#"edge.toml:5: site "a" names an unknown pool "p""#,
+    ];
+    assert_eq!(said.err.lines().collect::<Vec<_>>(), errors);
+}

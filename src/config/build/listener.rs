@@ -1,0 +1,76 @@
+//! `[[listener]]`
+
+use std::net::SocketAddr;
+
+use super::certificates;
+use crate::config::section::Section;
+use crate::config::{ListenAddress, Listener, ListenerTls, TlsVersion};
+
+pub(super) fn all(root: Section<'_>) -> Vec<Listener> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for section in root.sections("listener") {
+        let tls = section.section("tls");
+        let listener = Listener {
+            address: address(section),
+            redirect_https: section.flag("redirect_https"),
+            tls: tls.written().then(|| self::tls(section, tls)),
+        };
+        if listener.redirect_https && listener.tls.is_some() {
+            section.error(
+                "redirect_https",
+                format!("{} has tls and redirects to https: a loop", section.name()),
+            );
+        }
+        let is_taken = listeners.iter().any(|other| other.address == listener.address);
+        if is_taken && !is_any_port(&listener.address) && section.filled("address").is_some() {
+            section.error("address", format!("{} stands twice", section.name()));
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+/// Port 0 asks the system for a free one, so it may stand any number of times.
+fn is_any_port(address: &ListenAddress) -> bool {
+    matches!(address, ListenAddress::Tcp(address) if address.port() == 0)
+}
+
+fn address(section: Section<'_>) -> ListenAddress {
+    let stand_in = ListenAddress::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let Some(text) = section.filled("address") else { return stand_in };
+    if let Some(path) = text.strip_prefix("unix:") {
+        // sockaddr_un holds 108 bytes, the last of them zero.
+        let path = section.cx.resolve(path);
+        if path.as_os_str().len() > 107 || path.file_name().is_none() {
+            section.error("address", format!("{} is no path a socket can have", section.name()));
+        }
+        return ListenAddress::Unix(path);
+    }
+    match text.parse() {
+        Ok(address) => ListenAddress::Tcp(address),
+        Err(_) => {
+            let expected = "\"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/path\"";
+            section.error(
+                "address",
+                format!("{} has no address to listen on; write {expected}", section.name()),
+            );
+            stand_in
+        }
+    }
+}
+
+fn tls(listener: Section<'_>, tls: Section<'_>) -> ListenerTls {
+    let self_signed = tls.flag("self_signed");
+    let written = tls.sections("certificates");
+    let has_entries = tls.written_list("certificates") || tls.node("acme").is_some();
+    if !has_entries && !self_signed {
+        let message = format!("{} has tls but no certificates, and self_signed is false", listener.name());
+        listener.error("tls", message);
+    }
+    ListenerTls {
+        min_version: tls.choice("min_version", &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)]),
+        certificates: written.into_iter().filter_map(|s| certificates::pair(s, "cert", "key")).collect(),
+        client_ca: certificates::roots(tls, "client_ca"),
+        self_signed,
+    }
+}

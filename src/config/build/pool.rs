@@ -1,0 +1,268 @@
+//! `[[pool]]`
+
+use http::HeaderValue;
+use http::uri::Authority;
+
+use super::{certificates, hosts, s3};
+use crate::config::node::quoted;
+use crate::config::section::Section;
+use crate::config::{Balance, Breaker, Health, Member, OriginProtocol, OriginTls, Pool, Retry, Timeouts};
+
+/// A pool that sites may name, right or not: a mistake in it is no reason to call it unknown.
+pub(super) struct Named {
+    pub pool: Pool,
+}
+
+pub(super) fn all(root: Section<'_>) -> Vec<Named> {
+    let mut pools: Vec<Named> = Vec::new();
+    for section in root.sections("pool") {
+        let pool = pool(section);
+        let is_taken = pools.iter().any(|other| other.pool.name == pool.name);
+        if is_taken && !pool.name.is_empty() {
+            section.error("name", format!("{} stands twice", section.name()));
+        }
+        pools.push(Named { pool });
+    }
+    pools
+}
+
+fn pool(section: Section<'_>) -> Pool {
+    let name = section.text("name").unwrap_or_default();
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) || name.len() > 128 {
+        section
+            .error("name", format!("{}: a name has letters, digits, \"-\", \"_\" and \".\"", section.name()));
+    }
+    let s3 = section.section("s3");
+    if s3.written() && section.filled("host").is_some() {
+        section.error("host", format!("{} has s3, which sets its own host", section.name()));
+    }
+    let balance = match section.text("balance").as_deref() {
+        Some("least-requests") => Balance::LeastRequests,
+        Some("round-robin") => Balance::RoundRobin,
+        _ => Balance::Ring,
+    };
+    Pool {
+        name,
+        balance,
+        load_bound: section.number("load_bound"),
+        protocol: section
+            .choice("protocol", &[("http/1.1", OriginProtocol::Http1), ("h2", OriginProtocol::H2)]),
+        host: host(section),
+        members: members(section),
+        zone: section.text("zone").unwrap_or_default(),
+        timeouts: timeouts(section.section("timeouts")),
+        retry: retry(section.section("retry")),
+        health: Some(section.section("health")).filter(Section::written).map(health),
+        breaker: breaker(section.section("breaker")),
+        tls: tls(section.section("tls")),
+        s3: s3.written().then(|| s3::s3(s3)),
+    }
+}
+
+fn host(section: Section<'_>) -> Option<HeaderValue> {
+    let text = section.filled("host")?;
+    let authority =
+        text.parse::<Authority>().ok().filter(|a| !a.as_str().contains('@') && !a.host().is_empty());
+    match authority.and_then(|_| HeaderValue::from_str(&text).ok()) {
+        Some(value) => Some(value),
+        None => {
+            section.error(
+                "host",
+                format!("{} has a host that is none: {}", section.name(), section.shown("host")),
+            );
+            None
+        }
+    }
+}
+
+fn members(section: Section<'_>) -> Vec<Member> {
+    let mut members: Vec<Member> = Vec::new();
+    for entry in section.sections("members") {
+        let Some(url) = entry.filled("url") else { continue };
+        let (tls, host, port) = match endpoint(&url) {
+            Ok(endpoint) => endpoint,
+            Err(why) => {
+                entry.error(
+                    "url",
+                    format!("{} has a member {}: {why}", section.name(), without_userinfo(&url)),
+                );
+                continue;
+            }
+        };
+        if members.iter().any(|other| other.host == host && other.port == port) {
+            entry.error("url", format!("{} has the member {} twice", section.name(), entry.shown("url")));
+        }
+        let zone = entry.text("zone").unwrap_or_default();
+        members.push(Member { tls, host, port, weight: entry.count("weight"), zone });
+    }
+    members
+}
+
+/// A message must not repeat a password.
+fn without_userinfo(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => quoted(&format!("{scheme}://…@{rest}")),
+        (None, Some((_, rest))) => quoted(&format!("…@{rest}")),
+        (_, None) => quoted(url),
+    }
+}
+
+/// Scheme, host without brackets, port.
+fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
+    let (tls, rest) = match url.split_once("://") {
+        Some(("http", rest)) => (false, rest),
+        Some(("https", rest)) => (true, rest),
+        _ => return Err("a member is \"http://host:port\" or \"https://host:port\"".to_owned()),
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains('@') {
+        return Err("user and password have no place in it".to_owned());
+    }
+    if authority.contains(['?', '#']) {
+        return Err("a query has no place in it".to_owned());
+    }
+    if authority.contains('/') {
+        return Err("a path has no place in it".to_owned());
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let port = match port {
+        None => {
+            if tls {
+                443
+            } else {
+                80
+            }
+        }
+        Some(port) => match port.parse::<u16>() {
+            Ok(number) if number > 0 && port.bytes().all(|b| b.is_ascii_digit()) => number,
+            _ => return Err("a port is a number from 1 to 65535".to_owned()),
+        },
+    };
+    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(literal) => literal
+            .parse::<std::net::Ipv6Addr>()
+            .map(|address| address.to_string())
+            .map_err(|_| "its host is no IPv6 address".to_owned())?,
+        None => hosts::name(host).map_err(|why| format!("its host {why}"))?,
+    };
+    Ok((tls, host, port))
+}
+
+fn timeouts(section: Section<'_>) -> Timeouts {
+    Timeouts {
+        connect: section.duration("connect"),
+        first_byte: section.duration("first_byte"),
+        idle: section.duration("idle"),
+    }
+}
+
+fn retry(section: Section<'_>) -> Retry {
+    Retry {
+        attempts: section.count("attempts"),
+        backoff: section.duration("backoff"),
+        budget: section.number("budget"),
+        hedge_after: section.maybe_duration("hedge_after"),
+    }
+}
+
+fn health(section: Section<'_>) -> Health {
+    let path = section.text("path").unwrap_or_default();
+    let is_path = path.starts_with('/') && path.parse::<http::uri::PathAndQuery>().is_ok();
+    if !is_path && section.is_sound("path") {
+        section.error(
+            "path",
+            format!("\"pool.health.path\" must begin with \"/\", not {}", section.shown("path")),
+        );
+    }
+    Health {
+        path,
+        interval: section.duration("interval"),
+        timeout: section.duration("timeout"),
+        expect: section.numbers("expect"),
+        unhealthy_after: section.count("unhealthy_after"),
+        healthy_after: section.count("healthy_after"),
+    }
+}
+
+fn breaker(section: Section<'_>) -> Breaker {
+    Breaker {
+        consecutive_failures: section.count("consecutive_failures"),
+        error_rate: section.number("error_rate"),
+        window: section.duration("window"),
+        min_requests: section.count("min_requests"),
+        open_for: section.duration("open_for"),
+    }
+}
+
+fn tls(section: Section<'_>) -> OriginTls {
+    let (cert, key) = (section.filled("client_cert").is_some(), section.filled("client_key").is_some());
+    if cert && !key && section.is_sound("client_key") {
+        section.error("client_cert", "\"pool.tls.client_cert\" needs \"pool.tls.client_key\"");
+    }
+    if key && !cert && section.is_sound("client_cert") {
+        section.error("client_key", "\"pool.tls.client_key\" needs \"pool.tls.client_cert\"");
+    }
+    let server_name = section.filled("server_name");
+    if let Some(name) = &server_name
+        && rustls_pki_types::ServerName::try_from(name.as_str()).is_err()
+    {
+        section.error(
+            "server_name",
+            format!("\"pool.tls.server_name\" {} is no server name", section.shown("server_name")),
+        );
+    }
+    OriginTls {
+        ca: certificates::roots(section, "ca"),
+        client: certificates::pair(section, "client_cert", "client_key"),
+        verify: section.flag("verify"),
+        server_name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn endpoints() {
+        let ok = |tls, host: &str, port| Ok((tls, host.to_owned(), port));
+        assert_eq!(endpoint("http://origin"), ok(false, "origin", 80));
+        assert_eq!(endpoint("https://Origin.example/"), ok(true, "origin.example", 443));
+        assert_eq!(endpoint("http://[::1]:9000"), ok(false, "::1", 9000));
+        assert_eq!(endpoint("https://[::1]"), ok(true, "::1", 443));
+        for bad in [
+            "",
+            "origin",
+            "ftp://a",
+            "http://",
+            "http://a:0",
+            "http://a:+1",
+            "http://a:b",
+            "http://a:99999",
+            "http://a/b",
+            "http://a?b",
+            "http://u@a",
+            "http://[::1",
+            "http://::1",
+            "http://a b",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        assert_eq!(without_userinfo("http://me:secret@a"), "\"http://…@a\"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_url_is_read_or_refused(url: String, rest in "https?://.{0,40}") {
+            let _ = (endpoint(&url), endpoint(&rest));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `[[site]]` and its rules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::pool::Named;
+use super::{fields, hosts, route};
+use crate::config::node::quoted;
+use crate::config::section::Section;
+use crate::config::{HostPattern, PathPattern, Rule, Site};
+
+pub(super) fn all(root: Section<'_>, pools: &[Named]) -> Vec<Site> {
+    let mut taken = HashMap::new();
+    root.sections("site").into_iter().map(|section| site(section, pools, &mut taken)).collect()
+}
+
+fn site(section: Section<'_>, pools: &[Named], taken: &mut HashMap<HostPattern, String>) -> Site {
+    let settings = Arc::new(route::of_site(section, pools));
+    let mut rules = Vec::new();
+    for rule in section.sections("rule") {
+        let settings = Arc::new(route::of_rule(rule, section, &settings, pools));
+        let Some(text) = rule.filled("path") else { continue };
+        if let Err(why) = check_path(&text) {
+            rule.error("path", format!("{} of {}: a path pattern {why}", rule.name(), section.name()));
+        }
+        rules.push(Rule { path: PathPattern::new(text), settings });
+    }
+    let hosts = section.texts("hosts");
+    Site {
+        name: hosts.first().and_then(|node| node.text()).unwrap_or_default().to_owned(),
+        hosts: patterns(section, taken),
+        methods: fields::methods(section),
+        settings,
+        rules,
+    }
+}
+
+fn patterns(section: Section<'_>, taken: &mut HashMap<HostPattern, String>) -> Vec<HostPattern> {
+    let mut patterns = Vec::new();
+    for node in section.texts("hosts") {
+        let text = node.text().unwrap_or_default();
+        let pattern = match hosts::pattern(text) {
+            Ok(pattern) => pattern,
+            Err(why) => {
+                section.cx.error(&node.place, &node.path, format!("host {} {why}", node.shown()));
+                continue;
+            }
+        };
+        if let Some(owner) = taken.insert(pattern.clone(), section.name()) {
+            let message = format!("host {} of {} already belongs to {owner}", node.shown(), section.name());
+            section.cx.error(&node.place, &node.path, message);
+        }
+        patterns.push(pattern);
+    }
+    patterns
+}
+
+/// What a path pattern must be to match a normalised path at all.
+///
+/// # Errors
+/// What it fails, to follow "a path pattern".
+pub(super) fn check_path(text: &str) -> Result<(), String> {
+    if !text.starts_with(['/', '*']) {
+        return Err(format!("begins with \"/\" or \"*\", not like {}", quoted(text)));
+    }
+    match text.chars().find(|c| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#' | '\\')) {
+        Some(c) => Err(format!("has no {c:?}: {}", quoted(text))),
+        None => Ok(()),
+    }
+}
