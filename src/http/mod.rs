@@ -1,7 +1,10 @@
 //! The grammar of HTTP fields: text in, values out. Pure, imports nothing of ours.
 
 pub mod accept_encoding;
+pub mod cache_control;
 pub mod cache_status;
+pub mod date;
+pub mod directive;
 pub mod etag;
 pub mod forwarded;
 pub mod framing;
@@ -11,6 +14,7 @@ pub mod list;
 pub mod multipart;
 pub mod range;
 pub mod refusal;
+pub mod structured;
 pub mod time;
 pub mod uri;
 pub mod vary;
