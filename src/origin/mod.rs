@@ -1,1 +1,37 @@
 //! Pools of origin servers.
+//!
+//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `pool` chooses a `member`
+//! by the `ring` and its `breaker`; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
+//! checks the head; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
+//! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
+
+mod body;
+mod breaker;
+mod client;
+mod connect;
+mod connection;
+mod error;
+mod exchange;
+mod health;
+mod member;
+mod metrics;
+mod origins;
+mod pace;
+mod pool;
+mod request;
+mod resolve;
+mod retry;
+pub mod ring;
+mod s3;
+mod tls;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::OriginBody;
+pub use client::Client;
+pub use error::{BodyError, FetchError, OriginSetupError};
+pub use metrics::OriginMetrics;
+pub use origins::Origins;
+pub use request::{BoxError, OnInformational, OriginRequest, OriginResponse, RequestBody, Trip};

@@ -1,0 +1,247 @@
+//! A thread's way to the origins: attempts, retries, and the answer that is handed on.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use smallvec::SmallVec;
+
+use super::body::{Hold, OriginBody};
+use super::breaker::Verdict;
+use super::connection::Connections;
+use super::error::FetchError;
+use super::exchange::{Answer, Head, Unsent, exchange};
+use super::member::{Attempt, Member};
+use super::origins::Origins;
+use super::pool::Pool;
+use super::request::{OriginRequest, OriginResponse, RequestBody, Trip};
+use super::retry::{backoff, is_replayable, is_retryable_status, retry_after};
+use super::s3::Plan;
+use crate::config::PoolId;
+
+/// Asks origins; owns one thread's connections to them. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    origins: Arc<Origins>,
+    connections: Arc<Connections>,
+}
+
+/// Fields that are written here or mean one connection only (RFC 9110 §7.6.1).
+const OURS: [HeaderName; 7] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+];
+
+impl Client {
+    pub(super) fn new(origins: Arc<Origins>) -> Self {
+        Self { origins, connections: Connections::start() }
+    }
+
+    /// Gets a response head for `request` from a member of `pool`, trying others where that is safe and the
+    /// pool's retry settings allow. A status is an answer, not an error: when all attempts end in one that asks
+    /// for a retry, the last is handed on.
+    ///
+    /// Dropping the future gives the request up and closes its connection.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn fetch(&self, pool: PoolId, request: OriginRequest) -> Result<OriginResponse, FetchError> {
+        let pool = self.origins.pool(pool).ok_or(FetchError::BadRequest("no such pool"))?;
+        let key = request.key;
+        let (template, mut body) = Template::new(pool, request)?;
+        if let Some(status) = template.local() {
+            return Ok(super::s3::local_answer(&pool.name, status));
+        }
+        pool.ready().await?;
+        pool.budget.deposit();
+        let fetch = Fetch { connections: &self.connections, pool, template: &template, key };
+        fetch.run(&mut body).await
+    }
+
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+}
+
+/// A request before it is known which member gets it.
+enum Template {
+    Plain(Head),
+    S3 { plan: Plan, head: Head },
+}
+
+impl Template {
+    fn new(pool: &Pool, request: OriginRequest) -> Result<(Self, Unsent), FetchError> {
+        let body = match request.body {
+            RequestBody::Empty => None,
+            RequestBody::Stream(stream) => Some(stream),
+        };
+        let mut headers = request.headers;
+        for name in &OURS {
+            headers.remove(name);
+        }
+        if let Some(s3) = &pool.s3 {
+            let plan = s3.plan(&request.method, &request.path, request.query.as_deref(), &request.host)?;
+            super::s3::strip_request(&mut headers);
+            let head = Head {
+                method: request.method,
+                target: PathAndQuery::from_static("/"),
+                host: request.host,
+                headers,
+                on_informational: request.on_informational,
+            };
+            return Ok((Template::S3 { plan, head }, None));
+        }
+        let target = target(&request.path, request.query.as_deref())?;
+        let host = pool.config.host.clone().unwrap_or(request.host);
+        let on_informational = request.on_informational;
+        Ok((Template::Plain(Head { method: request.method, target, host, headers, on_informational }), body))
+    }
+
+    /// A status that is answered without asking anybody.
+    fn local(&self) -> Option<http::StatusCode> {
+        match self {
+            Template::S3 { plan: Plan::Answer(status), .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    fn method(&self) -> &http::Method {
+        match self {
+            Template::Plain(head) | Template::S3 { head, .. } => &head.method,
+        }
+    }
+
+    /// The head for this member; for S3 signed now, since a signature has a time.
+    fn head(&self, pool: &Pool, member: &Member) -> Result<Head, FetchError> {
+        let copy = |head: &Head, target: PathAndQuery, host: HeaderValue, headers: HeaderMap| Head {
+            method: head.method.clone(),
+            target,
+            host,
+            headers,
+            on_informational: head.on_informational.clone(),
+        };
+        match (self, &pool.s3) {
+            (Template::S3 { plan: Plan::Send(object), head }, Some(s3)) => {
+                let authority = &member.origin.authority;
+                let signed = s3.sign(&head.method, object, authority, &head.headers, SystemTime::now())?;
+                Ok(copy(head, signed.target, signed.host, signed.headers))
+            }
+            (Template::Plain(head) | Template::S3 { head, .. }, _) => {
+                Ok(copy(head, head.target.clone(), head.host.clone(), head.headers.clone()))
+            }
+        }
+    }
+}
+
+fn target(path: &[u8], query: Option<&[u8]>) -> Result<PathAndQuery, FetchError> {
+    if path.first() != Some(&b'/') {
+        return Err(FetchError::BadRequest("the path has no leading slash"));
+    }
+    let mut text = path.to_vec();
+    if let Some(query) = query {
+        text.push(b'?');
+        text.extend_from_slice(query);
+    }
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
+        .map_err(|_| FetchError::BadRequest("path or query"))
+}
+
+/// One call of [`Client::fetch`].
+struct Fetch<'a> {
+    connections: &'a Arc<Connections>,
+    pool: &'a Arc<Pool>,
+    template: &'a Template,
+    key: u64,
+}
+
+impl Fetch<'_> {
+    async fn run(&self, body: &mut Unsent) -> Result<OriginResponse, FetchError> {
+        let retry = &self.pool.config.retry;
+        let replayable = is_replayable(self.template.method(), body.is_none());
+        let streams = body.is_some();
+        let mut tried: SmallVec<[u64; 4]> = SmallVec::new();
+        let mut last: Option<Result<OriginResponse, FetchError>> = None;
+        for attempt in 1.. {
+            let Some(leave) = self.pool.choose(self.key, &tried) else { break };
+            tried.push(leave.member().place.identity);
+            drop(last.take());
+            let outcome = self.attempt(leave, attempt, body, replayable).await;
+            let (again, asked) = match &outcome {
+                Ok(response) => (
+                    replayable && is_retryable_status(response.status, self.pool.s3.is_some()),
+                    retry_after(&response.headers, SystemTime::now()),
+                ),
+                // A body that was not begun can still go elsewhere, whatever the method.
+                Err(error) => {
+                    let unsent = !error.may_have_reached_origin() && streams == body.is_some();
+                    (error.is_retryable() && (replayable || unsent), None)
+                }
+            };
+            last = Some(outcome);
+            if !again || attempt >= retry.attempts || !self.spend() {
+                break;
+            }
+            tokio::time::sleep(asked.unwrap_or_else(|| backoff(retry.backoff, attempt))).await;
+        }
+        let response = last.unwrap_or_else(|| Err(FetchError::Unavailable(self.pool.name.clone())))?;
+        match &self.pool.s3 {
+            Some(s3) => s3.tidy(response).await,
+            None => Ok(response),
+        }
+    }
+
+    /// Takes a retry out of the budget.
+    fn spend(&self) -> bool {
+        let granted = self.pool.budget.withdraw(Instant::now());
+        let metrics = &self.pool.metrics;
+        let counter = if granted { &metrics.retries } else { &metrics.budget_exhausted };
+        counter.with_label_values(&[self.pool.name.as_ref()]).inc();
+        granted
+    }
+
+    async fn attempt(
+        &self,
+        leave: Attempt,
+        number: u32,
+        body: &mut Unsent,
+        replayable: bool,
+    ) -> Result<OriginResponse, FetchError> {
+        let config = &self.pool.config;
+        let member = leave.member().clone();
+        let head = self.template.head(self.pool, &member)?;
+        let asked =
+            exchange(self.connections, &member, config.protocol, &config.timeouts, &head, body, replayable);
+        match asked.await {
+            Ok(answer) => Ok(self.deliver(answer, leave, number)),
+            Err(error) => {
+                member.origin.metrics.failed(error.as_str());
+                tracing::debug!(pool = %self.pool.name, attempt = number, %error, "attempt failed");
+                leave.settle(if error.blames_member() { Verdict::Failure } else { Verdict::Unknown });
+                Err(error)
+            }
+        }
+    }
+
+    fn deliver(&self, answer: Answer, leave: Attempt, attempts: u32) -> OriginResponse {
+        let member = leave.member().label.clone();
+        // S3 throttles by prefix and fails by object: its statuses say little about the address.
+        let bad = self.pool.s3.is_none() && is_retryable_status(answer.response.status(), false);
+        let in_flight = leave.settle(if bad { Verdict::Failure } else { Verdict::Success });
+        let (head, incoming) = answer.response.into_parts();
+        let hold = Hold { in_flight, connection: answer.connection, home: self.connections.clone() };
+        OriginResponse {
+            status: head.status,
+            version: head.version,
+            headers: head.headers,
+            body: OriginBody::new(incoming, self.pool.config.timeouts.idle, hold),
+            trip: Trip { pool: self.pool.name.clone(), member, attempts, first_byte: answer.first_byte },
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A new connection to a member: TCP, TLS and HTTP, within one deadline.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use super::connection::{Connection, Sender};
+use super::error::FetchError;
+use super::member::{Address, Member};
+use super::wire::Wire;
+use crate::config::OriginProtocol;
+
+/// How long IPv6 has the field to itself (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);
+/// Response header fields an origin may send.
+const MAX_HEADERS: usize = 200;
+/// Bytes of a response head, and what is read ahead of a body.
+const MAX_BUFFER: usize = 256 * 1024;
+
+/// Connects within `timeout`, the TLS handshake included.
+///
+/// # Errors
+/// `Connect`, `ConnectTimeout` or `Tls`; nothing was asked of the origin yet.
+pub(super) async fn connect(
+    member: &Arc<Member>,
+    protocol: OriginProtocol,
+    timeout: Duration,
+) -> Result<Connection, FetchError> {
+    match tokio::time::timeout(timeout, establish(member, protocol)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(FetchError::ConnectTimeout(member.label.clone())),
+    }
+}
+
+async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Connection, FetchError> {
+    let failed = |e: &dyn std::fmt::Display| FetchError::Connect {
+        member: member.label.clone(),
+        reason: e.to_string(),
+    };
+    let tcp = race(member.address).await.map_err(|e| failed(&e))?;
+    tcp.set_nodelay(true).map_err(|e| failed(&e))?;
+    let wire = match &member.origin.tls {
+        None => Wire::tcp(tcp),
+        Some((connector, name)) => match connector.connect(name.clone(), tcp).await {
+            Ok(stream) => Wire::tls(stream),
+            Err(e) => return Err(FetchError::Tls { member: member.label.clone(), reason: e.to_string() }),
+        },
+    };
+    member.origin.metrics.connects.inc();
+    let h2 = protocol == OriginProtocol::H2 && wire.negotiated_h2().unwrap_or(true);
+    let received = wire.received();
+    let io = TokioIo::new(wire);
+    let (sender, task) = if h2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).max_header_list_size(MAX_BUFFER as u32).adaptive_window(true);
+        let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
+        (Sender::H2(sender), tokio::spawn(async move { drop(connection.await) }))
+    } else {
+        let mut builder = http1::Builder::new();
+        builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
+        let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
+        // Errors reach whoever waits for the response; here they only end the task.
+        (Sender::H1(sender), tokio::spawn(async move { drop(connection.await) }))
+    };
+    Ok(Connection::new(member.clone(), sender, received, task.abort_handle()))
+}
+
+/// Happy eyeballs for two addresses: IPv6 first, IPv4 as soon as that fails or takes too long.
+async fn race(address: Address) -> std::io::Result<TcpStream> {
+    let Some(alternate) = address.alternate else {
+        return TcpStream::connect(address.primary).await;
+    };
+    race_between(alternate, address.primary, HEAD_START).await
+}
+
+async fn race_between(
+    first: SocketAddr,
+    second: SocketAddr,
+    head_start: Duration,
+) -> std::io::Result<TcpStream> {
+    let mut ahead = std::pin::pin!(TcpStream::connect(first));
+    match tokio::time::timeout(head_start, &mut ahead).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(_)) => return TcpStream::connect(second).await,
+        Err(_) => {}
+    }
+    let mut behind = std::pin::pin!(TcpStream::connect(second));
+    tokio::select! {
+        winner = &mut ahead => match winner {
+            Ok(stream) => Ok(stream),
+            Err(_) => behind.await,
+        },
+        winner = &mut behind => match winner {
+            Ok(stream) => Ok(stream),
+            Err(_) => ahead.await,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_address_is_taken_when_the_first_refuses() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let open = listener.local_addr().unwrap();
+        for (first, second) in [(closed, open), (open, closed)] {
+            let stream = race_between(first, second, HEAD_START).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), open);
+        }
+        assert!(race_between(closed, closed, Duration::ZERO).await.is_err());
+    }
+}

@@ -1,0 +1,226 @@
+//! What can go wrong on the way to an origin.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::http::refusal::Refusal;
+
+/// Why [`Client::fetch`](super::Client::fetch) has no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The request can not be written as HTTP; the edge should have refused it.
+    #[error("the request can not be sent: {0}")]
+    BadRequest(&'static str),
+    /// An S3 pool takes GET and HEAD only.
+    #[error("the pool does not take this method")]
+    Method,
+    /// No name of the pool has an address.
+    #[error("pool {0:?} has no address: its names do not resolve")]
+    Unresolved(Arc<str>),
+    /// All members are out and no trial is due.
+    #[error("pool {0:?}: every member is ejected")]
+    Unavailable(Arc<str>),
+    /// No TCP connection.
+    #[error("{member}: {reason}")]
+    Connect {
+        /// Whom we called.
+        member: Arc<str>,
+        /// The system's words.
+        reason: String,
+    },
+    /// No connection within `pool.timeouts.connect`.
+    #[error("{0}: no connection in time")]
+    ConnectTimeout(Arc<str>),
+    /// The TLS handshake failed.
+    #[error("{member}: TLS: {reason}")]
+    Tls {
+        /// Whom we called.
+        member: Arc<str>,
+        /// rustls' words.
+        reason: String,
+    },
+    /// No response head within `pool.timeouts.first_byte`.
+    #[error("{0}: no response head in time")]
+    FirstByteTimeout(Arc<str>),
+    /// The connection broke before a response head, or what came is not HTTP.
+    #[error("{member}: broke off before a response: {reason}")]
+    Broken {
+        /// Whom we called.
+        member: Arc<str>,
+        /// hyper's words.
+        reason: String,
+    },
+    /// The request's body failed while it was being sent; the client's fault, not the origin's.
+    #[error("the request body broke off: {0}")]
+    RequestBody(String),
+    /// A response head that can be read in two ways (RFC 9112 §6.3).
+    #[error("{member}: {reason}")]
+    Ambiguous {
+        /// Whom we called.
+        member: Arc<str>,
+        /// What is doubtful.
+        reason: &'static str,
+    },
+    /// Nothing to sign with.
+    #[error("no credentials: {0}")]
+    Credentials(String),
+    /// S3 refused the edge itself, with this error code.
+    #[error("S3 refused the request: {code}")]
+    Refused {
+        /// S3's error code.
+        code: String,
+    },
+}
+
+impl FetchError {
+    /// The word in metrics and logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            FetchError::BadRequest(_) => "bad_request",
+            FetchError::Method => "method",
+            FetchError::Unresolved(_) => "unresolved",
+            FetchError::Unavailable(_) => "unavailable",
+            FetchError::Connect { .. } => "connect",
+            FetchError::ConnectTimeout(_) => "connect_timeout",
+            FetchError::Tls { .. } => "tls",
+            FetchError::FirstByteTimeout(_) => "first_byte_timeout",
+            FetchError::Broken { .. } => "broken",
+            FetchError::RequestBody(_) => "request_body",
+            FetchError::Ambiguous { .. } => "ambiguous",
+            FetchError::Credentials(_) => "credentials",
+            FetchError::Refused { .. } => "refused",
+        }
+    }
+
+    /// What the client is told.
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            FetchError::BadRequest(_) => Refusal::BadTarget,
+            FetchError::Method => Refusal::MethodNotAllowed,
+            FetchError::Unresolved(_) => Refusal::OriginUnresolved,
+            FetchError::Unavailable(_) => Refusal::OriginUnavailable,
+            FetchError::Connect { .. } => Refusal::OriginUnreachable,
+            FetchError::ConnectTimeout(_) | FetchError::FirstByteTimeout(_) => Refusal::OriginTimeout,
+            FetchError::Tls { .. } => Refusal::OriginTls,
+            FetchError::Broken { .. } => Refusal::OriginBroken,
+            FetchError::RequestBody(_) => Refusal::BadBody,
+            FetchError::Ambiguous { .. } => Refusal::OriginAmbiguous,
+            FetchError::Credentials(_) => Refusal::OriginCredentials,
+            FetchError::Refused { .. } => Refusal::OriginRefused,
+        }
+    }
+
+    /// Whether the origin may have seen, and acted on, any part of the request.
+    pub const fn may_have_reached_origin(&self) -> bool {
+        match self {
+            FetchError::BadRequest(_)
+            | FetchError::Method
+            | FetchError::Unresolved(_)
+            | FetchError::Unavailable(_)
+            | FetchError::Connect { .. }
+            | FetchError::ConnectTimeout(_)
+            | FetchError::Tls { .. }
+            | FetchError::Credentials(_) => false,
+            FetchError::FirstByteTimeout(_)
+            | FetchError::Broken { .. }
+            | FetchError::RequestBody(_)
+            | FetchError::Ambiguous { .. }
+            | FetchError::Refused { .. } => true,
+        }
+    }
+
+    /// Whether another member might do better.
+    pub(super) const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            FetchError::Connect { .. }
+                | FetchError::ConnectTimeout(_)
+                | FetchError::Tls { .. }
+                | FetchError::FirstByteTimeout(_)
+                | FetchError::Broken { .. }
+        )
+    }
+
+    /// Whether the member is to blame, as its breaker counts it.
+    pub(super) const fn blames_member(&self) -> bool {
+        self.is_retryable() || matches!(self, FetchError::Ambiguous { .. })
+    }
+}
+
+/// Why a response's body has no clean end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Nothing came for `pool.timeouts.idle`.
+    #[error("the origin sent nothing for too long")]
+    Idle,
+    /// The connection ended before the announced end.
+    #[error("the origin's body ends early")]
+    Truncated,
+    /// Broken in another way: reset, bad chunk, TLS alert.
+    #[error("the origin's body broke off: {0}")]
+    Broken(String),
+}
+
+impl BodyError {
+    /// The word in metrics and logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            BodyError::Idle => "body_idle",
+            BodyError::Truncated => "body_truncated",
+            BodyError::Broken(_) => "body_broken",
+        }
+    }
+}
+
+/// Why the pools can not be set up. Names the pool and the file.
+#[derive(Debug, thiserror::Error)]
+pub enum OriginSetupError {
+    /// `Origins::start` was called outside a tokio runtime.
+    #[error("the origin pools need a running tokio runtime")]
+    NoRuntime,
+    /// A PEM file can not be read or holds nothing useful.
+    #[error("pool {pool:?}: {}: {reason}", path.display())]
+    Pem {
+        /// The pool's name.
+        pool: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No roots to verify an https member with.
+    #[error("pool {pool:?}: no root certificates on this system ({reason}); set pool.tls.ca")]
+    NoRoots {
+        /// The pool's name.
+        pool: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// rustls does not take the settings.
+    #[error("pool {pool:?}: TLS settings: {reason}")]
+    Tls {
+        /// The pool's name.
+        pool: String,
+        /// rustls' words.
+        reason: String,
+    },
+    /// A host that is no name in a certificate.
+    #[error("pool {pool:?}: {name:?} is not a server name")]
+    ServerName {
+        /// The pool's name.
+        pool: String,
+        /// The name.
+        name: String,
+    },
+    /// Something in `[pool.s3]` can not be used.
+    #[error("pool {pool:?}: s3: {reason}")]
+    S3 {
+        /// The pool's name.
+        pool: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The resolver can not be built.
+    #[error("the name resolver does not start: {0}")]
+    Resolver(String),
+}

@@ -1,0 +1,227 @@
+//! One attempt: a request goes to one member, a response head comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http_body_util::combinators::BoxBody;
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+
+use super::body::describe;
+use super::connect::connect;
+use super::connection::{Connection, Connections};
+use super::error::FetchError;
+use super::member::Member;
+use super::pace::{Clock, Outgoing};
+use super::request::{BoxError, OnInformational};
+use crate::config::{OriginProtocol, Timeouts};
+
+/// A request head as one member is to get it.
+pub(super) struct Head {
+    pub method: Method,
+    pub target: PathAndQuery,
+    pub host: HeaderValue,
+    pub headers: HeaderMap,
+    pub on_informational: Option<OnInformational>,
+}
+
+/// A body that was not begun yet; `None` inside once it was.
+pub(super) type Unsent = Option<BoxBody<Bytes, BoxError>>;
+
+/// A response head, and the connection its body comes on.
+pub(super) struct Answer {
+    pub response: Response<Incoming>,
+    pub connection: Connection,
+    pub first_byte: Duration,
+}
+
+/// Sends `head` and `body` to `member`. A pooled connection that turns out to be dead costs nothing but a new
+/// one, when the request was not begun or can be repeated (`replayable`).
+///
+/// # Errors
+/// See [`FetchError`]; `body` is still there if the request can go to another member.
+pub(super) async fn exchange(
+    connections: &Arc<Connections>,
+    member: &Arc<Member>,
+    protocol: OriginProtocol,
+    timeouts: &Timeouts,
+    head: &Head,
+    body: &mut Unsent,
+    replayable: bool,
+) -> Result<Answer, FetchError> {
+    let start = Instant::now();
+    if let Some(pooled) = connections.take(member) {
+        let received = pooled.received();
+        let mut pooled = pooled;
+        match send(&mut pooled, member, timeouts.first_byte, head, body).await {
+            Ok(response) => return answer(response, pooled, member, head, start),
+            Err(Sent { error, untouched }) => {
+                let silent = pooled.received() == received && matches!(error, FetchError::Broken { .. });
+                if !untouched && !(silent && replayable) {
+                    return Err(error);
+                }
+                tracing::debug!(member = %member.label, %error, "pooled connection was dead");
+            }
+        }
+    }
+    let mut fresh = connect(member, protocol, timeouts.connect).await?;
+    connections.publish(&fresh);
+    match send(&mut fresh, member, timeouts.first_byte, head, body).await {
+        Ok(response) => answer(response, fresh, member, head, start),
+        Err(Sent { error, .. }) => Err(error),
+    }
+}
+
+/// A failure to get a response, and whether the request was handed back whole.
+struct Sent {
+    error: FetchError,
+    untouched: bool,
+}
+
+async fn send(
+    connection: &mut Connection,
+    member: &Arc<Member>,
+    first_byte: Duration,
+    head: &Head,
+    body: &mut Unsent,
+) -> Result<Response<Incoming>, Sent> {
+    let clock = Clock::start();
+    let broke = Arc::new(Mutex::new(None));
+    let outgoing = match body.take() {
+        None => Outgoing::Empty,
+        Some(stream) => Outgoing::stream(stream, clock.clone(), broke.clone()),
+    };
+    let request = head
+        .request(connection.is_h2(), member, outgoing)
+        .map_err(|error| Sent { error, untouched: false })?;
+    let sent = tokio::select! {
+        sent = connection.send(request) => sent,
+        () = clock.expired(first_byte) => {
+            return Err(Sent { error: FetchError::FirstByteTimeout(member.label.clone()), untouched: false });
+        }
+    };
+    sent.map_err(|mut failed| {
+        if let Some(reason) = broke.lock().take() {
+            return Sent { error: FetchError::RequestBody(reason), untouched: false };
+        }
+        let message = failed.take_message();
+        let untouched = message.is_some();
+        *body = message.and_then(|request| request.into_body().into_stream());
+        let reason = describe(failed.error());
+        Sent { error: FetchError::Broken { member: member.label.clone(), reason }, untouched }
+    })
+}
+
+impl Head {
+    /// HTTP/1.1 wants the path alone and a Host field, HTTP/2 wants both in the target.
+    fn request(&self, h2: bool, member: &Member, body: Outgoing) -> Result<Request<Outgoing>, FetchError> {
+        let mut headers = self.headers.clone();
+        let mut uri = http::uri::Parts::default();
+        uri.path_and_query = Some(self.target.clone());
+        if h2 {
+            uri.scheme = Some(if member.origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+            let host =
+                Authority::try_from(self.host.as_bytes()).map_err(|_| FetchError::BadRequest("host"))?;
+            uri.authority = Some(host);
+        } else {
+            headers.insert(header::HOST, self.host.clone());
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| FetchError::BadRequest("target"))?;
+        *request.version_mut() = if h2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        *request.headers_mut() = headers;
+        if let Some(callback) = self.on_informational.clone() {
+            hyper::ext::on_informational(&mut request, move |response| {
+                if response.status() != StatusCode::CONTINUE {
+                    callback(response.status(), response.headers());
+                }
+            });
+        }
+        Ok(request)
+    }
+}
+
+fn answer(
+    response: Response<Incoming>,
+    connection: Connection,
+    member: &Arc<Member>,
+    head: &Head,
+    start: Instant,
+) -> Result<Answer, FetchError> {
+    let first_byte = start.elapsed();
+    check_head(response.status(), response.headers(), &head.method)
+        .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
+    member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
+    member.origin.metrics.answered(response.status());
+    Ok(Answer { response, connection, first_byte })
+}
+
+/// Refuses what two readers could read in two ways (RFC 9112 §6.3), beyond what hyper refuses.
+fn check_head(status: StatusCode, headers: &HeaderMap, method: &Method) -> Result<(), &'static str> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("101 to a request without Upgrade");
+    }
+    if status.as_u16() >= 600 {
+        return Err("a status above 599");
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    if lengths.next().is_some() || length.is_some_and(|l| !is_length(l.as_bytes())) {
+        return Err("several lengths, or one that is no number");
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if length.is_some() {
+            return Err("Transfer-Encoding beside Content-Length");
+        }
+        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err("a transfer coding other than chunked");
+        }
+        if status == StatusCode::NO_CONTENT && *method != Method::HEAD {
+            return Err("Transfer-Encoding on a 204");
+        }
+    }
+    Ok(())
+}
+
+fn is_length(value: &[u8]) -> bool {
+    !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubtful_heads() {
+        let chunked = ("transfer-encoding", "Chunked");
+        for (status, fields, sound) in [
+            (200, vec![("content-length", "5")], true),
+            (200, vec![chunked], true),
+            (200, vec![], true),
+            (204, vec![], true),
+            (200, vec![("content-length", "5"), ("content-length", "5")], false),
+            (200, vec![("content-length", "5, 5")], false),
+            (200, vec![("content-length", "+5")], false),
+            (200, vec![("content-length", "")], false),
+            (200, vec![("content-length", "5"), chunked], false),
+            (200, vec![("transfer-encoding", "gzip, chunked")], false),
+            (200, vec![("transfer-encoding", "identity")], false),
+            (200, vec![chunked, chunked], false),
+            (204, vec![chunked], false),
+            (101, vec![], false),
+            (600, vec![], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            let checked = check_head(StatusCode::from_u16(status).unwrap(), &headers, &Method::GET);
+            assert_eq!(checked.is_ok(), sound, "{status} {fields:?}: {checked:?}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! One server of a pool, at one address: what it carries now and whether it is in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use super::breaker::{Admission, Breaker, Change, Verdict};
+use super::metrics::MemberMetrics;
+use super::ring::Place;
+use crate::config;
+
+/// Where a member listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Address {
+    /// Tells this member from the others of its name.
+    pub primary: SocketAddr,
+    /// The same server over IPv6, when its name gave both families; the two are raced.
+    pub alternate: Option<SocketAddr>,
+}
+
+/// The part of a member that its configuration decides: shared by all addresses of a name.
+pub(super) struct Origin {
+    pub pool: Arc<str>,
+    /// `host:port`; the metrics label, and without a default port the authority.
+    pub name: Arc<str>,
+    pub authority: Arc<str>,
+    pub zone: String,
+    pub weight: u32,
+    pub tls: Option<(TlsConnector, ServerName<'static>)>,
+    pub breaker: config::Breaker,
+    pub metrics: MemberMetrics,
+}
+
+pub(super) struct Member {
+    pub origin: Arc<Origin>,
+    pub address: Address,
+    /// For people: the name, and the address if that is not the name.
+    pub label: Arc<str>,
+    pub place: Place,
+    in_flight: AtomicU64,
+    up: AtomicBool,
+    standing: Mutex<Standing>,
+}
+
+struct Standing {
+    breaker: Breaker,
+    healthy: bool,
+}
+
+impl Member {
+    pub(super) fn new(origin: Arc<Origin>, address: Address) -> Self {
+        let literal = origin.name.as_ref() == address.primary.to_string();
+        let label = if literal {
+            origin.name.clone()
+        } else {
+            format!("{}/{}", origin.name, address.primary.ip()).into()
+        };
+        let identity = xxhash_rust::xxh3::xxh3_64(label.as_bytes());
+        let standing =
+            Standing { breaker: Breaker::new(origin.breaker.clone(), Instant::now()), healthy: true };
+        origin.metrics.up.inc();
+        Self {
+            place: Place { identity, weight: origin.weight },
+            origin,
+            address,
+            label,
+            in_flight: AtomicU64::new(0),
+            up: AtomicBool::new(true),
+            standing: Mutex::new(standing),
+        }
+    }
+
+    /// Requests it is answering now, over all threads.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Neither ejected nor unhealthy.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        self.standing.lock().healthy
+    }
+
+    /// What the last health checks say.
+    pub(super) fn set_healthy(&self, healthy: bool) {
+        let mut standing = self.standing.lock();
+        if standing.healthy != healthy {
+            standing.healthy = healthy;
+            tracing::warn!(pool = %self.origin.pool, member = %self.label, healthy, "health checks changed a member");
+        }
+        self.note(&standing);
+    }
+
+    fn admit(&self, now: Instant) -> Admission {
+        self.standing.lock().breaker.admit(now)
+    }
+
+    pub(super) fn record(&self, admission: Admission, verdict: Verdict) {
+        let mut standing = self.standing.lock();
+        match standing.breaker.record(admission, verdict, Instant::now()) {
+            Some(Change::Ejected(out_for)) => {
+                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, "member ejected");
+            }
+            Some(Change::Readmitted) => {
+                tracing::info!(pool = %self.origin.pool, member = %self.label, "member back in");
+            }
+            None => {}
+        }
+        self.note(&standing);
+    }
+
+    /// Keeps `up` and its gauge in step; the caller holds the lock, so the two can not part.
+    fn note(&self, standing: &Standing) {
+        let up = standing.healthy && standing.breaker.is_closed();
+        if self.up.swap(up, Ordering::Relaxed) != up {
+            if up { self.origin.metrics.up.inc() } else { self.origin.metrics.up.dec() }
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if *self.up.get_mut() {
+            self.origin.metrics.up.dec();
+        }
+    }
+}
+
+/// Counts one request on a member for as long as it lives: until the last byte of the response.
+pub(super) struct InFlight {
+    member: Arc<Member>,
+    total: Arc<AtomicU64>,
+}
+
+impl InFlight {
+    pub(super) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.total.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Leave to send one request to a member. Dropped without a verdict, it tells the breaker nothing.
+pub(super) struct Attempt {
+    in_flight: Option<InFlight>,
+    member: Arc<Member>,
+    admission: Admission,
+    settled: bool,
+}
+
+impl Attempt {
+    /// Asks the member's breaker; `total` is the pool's count of requests in flight.
+    pub(super) fn begin(member: &Arc<Member>, total: &Arc<AtomicU64>, now: Instant) -> Option<Self> {
+        let admission = member.admit(now);
+        if admission == Admission::Refused {
+            return None;
+        }
+        member.in_flight.fetch_add(1, Ordering::Relaxed);
+        total.fetch_add(1, Ordering::Relaxed);
+        let in_flight = Some(InFlight { member: member.clone(), total: total.clone() });
+        Some(Self { in_flight, member: member.clone(), admission, settled: false })
+    }
+
+    pub(super) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// Reports, and hands on the count that lasts as long as the body.
+    pub(super) fn settle(mut self, verdict: Verdict) -> Option<InFlight> {
+        self.settled = true;
+        self.member.record(self.admission, verdict);
+        self.in_flight.take()
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.member.record(self.admission, Verdict::Unknown);
+        }
+    }
+}

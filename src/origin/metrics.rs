@@ -1,0 +1,123 @@
+//! What the origin side counts.
+//!
+//! The `member` label is `host:port` as configured, not the address behind a name: addresses of a large service
+//! change every few seconds and would make series without end.
+
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
+};
+
+/// All handles; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct OriginMetrics {
+    pub(super) requests: IntCounterVec,
+    pub(super) errors: IntCounterVec,
+    pub(super) first_byte: HistogramVec,
+    pub(super) retries: IntCounterVec,
+    pub(super) budget_exhausted: IntCounterVec,
+    pub(super) connections: IntGaugeVec,
+    pub(super) connects: IntCounterVec,
+    pub(super) bytes: IntCounterVec,
+    pub(super) up: IntGaugeVec,
+}
+
+impl OriginMetrics {
+    /// Registers every metric of this module.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        // 1 ms to 16 s: below is loopback, above is a timeout.
+        let buckets = exponential_buckets(0.001, 2.0, 15)?;
+        let first_byte = HistogramVec::new(
+            HistogramOpts::new(
+                "seawall_origin_first_byte_seconds",
+                "From an attempt's start to its response head.",
+            )
+            .buckets(buckets),
+            &["pool", "member"],
+        )?;
+        registry.register(Box::new(first_byte.clone()))?;
+        Ok(Self {
+            requests: counter(
+                "seawall_origin_requests_total",
+                "Responses of origins by status code, one per attempt.",
+                &["pool", "member", "code"],
+            )?,
+            errors: counter(
+                "seawall_origin_errors_total",
+                "Attempts without a response, and bodies that broke off.",
+                &["pool", "member", "reason"],
+            )?,
+            first_byte,
+            retries: counter("seawall_origin_retries_total", "Attempts after the first.", &["pool"])?,
+            budget_exhausted: counter(
+                "seawall_origin_retry_budget_exhausted_total",
+                "Retries not made because the budget was spent.",
+                &["pool"],
+            )?,
+            connections: gauge(
+                "seawall_origin_connections",
+                "Open connections to origins.",
+                &["pool", "member", "state"],
+            )?,
+            connects: counter("seawall_origin_connects_total", "Connections made.", &["pool", "member"])?,
+            bytes: counter("seawall_origin_bytes_total", "Body bytes received.", &["pool", "member"])?,
+            up: gauge(
+                "seawall_origin_member_up",
+                "Addresses of a member that take requests: neither ejected nor unhealthy.",
+                &["pool", "member"],
+            )?,
+        })
+    }
+
+    /// The handles of one member, looked up once.
+    pub(super) fn member(&self, pool: &str, member: &str) -> MemberMetrics {
+        let labels = [pool, member];
+        MemberMetrics {
+            all: self.clone(),
+            pool: pool.to_owned(),
+            member: member.to_owned(),
+            first_byte: self.first_byte.with_label_values(&labels),
+            idle: self.connections.with_label_values(&[pool, member, "idle"]),
+            active: self.connections.with_label_values(&[pool, member, "active"]),
+            connects: self.connects.with_label_values(&labels),
+            bytes: self.bytes.with_label_values(&labels),
+            up: self.up.with_label_values(&labels),
+        }
+    }
+}
+
+/// One member's handles.
+#[derive(Debug)]
+pub(super) struct MemberMetrics {
+    all: OriginMetrics,
+    pool: String,
+    member: String,
+    pub(super) first_byte: prometheus::Histogram,
+    pub(super) idle: prometheus::IntGauge,
+    pub(super) active: prometheus::IntGauge,
+    pub(super) connects: prometheus::IntCounter,
+    pub(super) bytes: prometheus::IntCounter,
+    pub(super) up: prometheus::IntGauge,
+}
+
+impl MemberMetrics {
+    pub(super) fn answered(&self, code: http::StatusCode) {
+        self.all.requests.with_label_values(&[self.pool.as_str(), &self.member, code.as_str()]).inc();
+    }
+
+    pub(super) fn failed(&self, reason: &str) {
+        self.all.errors.with_label_values(&[self.pool.as_str(), &self.member, reason]).inc();
+    }
+}

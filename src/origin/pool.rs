@@ -1,0 +1,202 @@
+//! A pool: which members it has now, and who gets the next request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::error::FetchError;
+use super::member::{Address, Attempt, Member, Origin};
+use super::metrics::OriginMetrics;
+use super::retry::{Budget, random};
+use super::ring::{Ring, capacity};
+use super::s3::S3;
+use crate::config::{self, Balance};
+
+pub(super) struct Pool {
+    pub name: Arc<str>,
+    pub config: config::Pool,
+    pub budget: Budget,
+    pub metrics: OriginMetrics,
+    pub s3: Option<S3>,
+    set: ArcSwap<MemberSet>,
+    slots: Mutex<Vec<Slot>>,
+    /// Configured members whose first resolution is not over.
+    unresolved: watch::Sender<usize>,
+    in_flight: Arc<AtomicU64>,
+    turn: AtomicU64,
+}
+
+/// One configured member and the addresses it has now.
+struct Slot {
+    origin: Arc<Origin>,
+    addresses: Vec<Address>,
+    asked: bool,
+}
+
+#[derive(Default)]
+struct MemberSet {
+    members: Vec<Arc<Member>>,
+    ring: Ring,
+}
+
+impl Pool {
+    /// A pool whose members have no address yet; see [`Pool::set_addresses`].
+    pub(super) fn new(
+        config: config::Pool,
+        s3: Option<S3>,
+        origins: Vec<Arc<Origin>>,
+        metrics: OriginMetrics,
+    ) -> Self {
+        let slots: Vec<_> =
+            origins.into_iter().map(|origin| Slot { origin, addresses: Vec::new(), asked: false }).collect();
+        Self {
+            name: config.name.as_str().into(),
+            budget: Budget::new(config.retry.budget, Instant::now()),
+            s3,
+            metrics,
+            set: ArcSwap::from_pointee(MemberSet::default()),
+            unresolved: watch::Sender::new(slots.len()),
+            slots: Mutex::new(slots),
+            in_flight: Arc::default(),
+            turn: AtomicU64::new(random()),
+            config,
+        }
+    }
+
+    /// What a configured member resolves to now; `None` when the resolution failed, which keeps what it had.
+    pub(super) fn set_addresses(&self, slot: usize, addresses: Option<Vec<Address>>) {
+        let mut slots = self.slots.lock();
+        if let Some(slot) = slots.get_mut(slot) {
+            let first = !std::mem::replace(&mut slot.asked, true);
+            if let Some(mut addresses) = addresses {
+                addresses.sort_unstable();
+                addresses.dedup();
+                if slot.addresses != addresses {
+                    slot.addresses = addresses;
+                    self.rebuild(&slots);
+                }
+            }
+            if first {
+                self.unresolved.send_modify(|left| *left = left.saturating_sub(1));
+            }
+        }
+    }
+
+    /// Members that stay keep their state: breaker, load, connections.
+    fn rebuild(&self, slots: &[Slot]) {
+        let old = self.set.load();
+        let known: HashMap<(usize, Address), &Arc<Member>> =
+            old.members.iter().map(|m| ((Arc::as_ptr(&m.origin) as usize, m.address), m)).collect();
+        let mut members: Vec<Arc<Member>> = Vec::new();
+        for slot in slots {
+            for &address in &slot.addresses {
+                let kept = known.get(&(Arc::as_ptr(&slot.origin) as usize, address)).map(|m| Arc::clone(m));
+                members.push(kept.unwrap_or_else(|| Arc::new(Member::new(slot.origin.clone(), address))));
+            }
+        }
+        let places: Vec<_> = members.iter().map(|m| m.place).collect();
+        tracing::info!(pool = %self.name, members = members.len(), "pool has new members");
+        self.set.store(Arc::new(MemberSet { ring: Ring::new(&places), members }));
+    }
+
+    /// Its members now.
+    pub(super) fn members(&self) -> Vec<Arc<Member>> {
+        self.set.load().members.clone()
+    }
+
+    /// Waits for the first resolution of a name, but only if there is nobody to ask.
+    ///
+    /// # Errors
+    /// `Unresolved` if no name has an address in time.
+    pub(super) async fn ready(&self) -> Result<(), FetchError> {
+        if !self.set.load().members.is_empty() {
+            return Ok(());
+        }
+        let mut unresolved = self.unresolved.subscribe();
+        let some = unresolved.wait_for(|left| *left == 0 || !self.set.load().members.is_empty());
+        // Over time or not, what counts is whether somebody is there.
+        let _ = tokio::time::timeout(self.config.timeouts.connect, some).await;
+        if self.set.load().members.is_empty() {
+            return Err(FetchError::Unresolved(self.name.clone()));
+        }
+        Ok(())
+    }
+
+    /// The member for `key` that was not tried yet. In this order: up and with room in the pool's own zone, up
+    /// with room elsewhere, up without room, then ones that health checks call down (when all are, the checks are
+    /// as likely wrong as the members), each only as its breaker admits. When all were tried, they are tried again.
+    pub(super) fn choose(&self, key: u64, tried: &[u64]) -> Option<Attempt> {
+        let set = self.set.load();
+        let now = Instant::now();
+        let up: u64 = set.members.iter().filter(|m| m.is_up()).map(|m| u64::from(m.place.weight)).sum();
+        let total = self.in_flight.load(Ordering::Relaxed) + 1;
+        let has_room = |m: &Member| {
+            self.config.balance != Balance::Ring
+                || m.in_flight() < capacity(self.config.load_bound, total, m.place.weight, up)
+        };
+        let at_home = |m: &Member| self.config.zone.is_empty() || m.origin.zone == self.config.zone;
+        let stages: [&dyn Fn(&Member) -> bool; 5] = [
+            &|m| m.is_up() && at_home(m) && has_room(m),
+            &|m| m.is_up() && at_home(m),
+            &|m| m.is_up() && has_room(m),
+            &|m| m.is_healthy(),
+            &|_| true,
+        ];
+        let start = self.start(&set);
+        for tried in [tried, &[]] {
+            // A member whose ejection is over gets its trial when a request comes that would have been its own.
+            let first = self.order(&set, key, start).find(|m| !tried.contains(&m.place.identity));
+            if let Some(attempt) = first
+                .filter(|m| !m.is_up() && m.is_healthy())
+                .and_then(|m| Attempt::begin(m, &self.in_flight, now))
+            {
+                return Some(attempt);
+            }
+            for fits in stages {
+                let mut fitting =
+                    self.order(&set, key, start).filter(|m| !tried.contains(&m.place.identity) && fits(m));
+                if let Some(attempt) = fitting.find_map(|m| Attempt::begin(m, &self.in_flight, now)) {
+                    return Some(attempt);
+                }
+            }
+        }
+        None
+    }
+
+    /// Where members that are not on a ring begin.
+    fn start(&self, set: &MemberSet) -> u64 {
+        let count = set.members.len().max(1) as u64;
+        match self.config.balance {
+            Balance::Ring => 0,
+            Balance::RoundRobin => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+            Balance::LeastRequests => {
+                // The less loaded of two different random ones.
+                let one = random() % count;
+                let other = (one + 1 + random() % (count.max(2) - 1)) % count;
+                let load = |n: u64| set.members.get(n as usize).map_or(0, |m| m.in_flight());
+                if load(other) < load(one) { other } else { one }
+            }
+        }
+    }
+
+    /// All members, the preferred first.
+    fn order<'a>(
+        &self,
+        set: &'a MemberSet,
+        key: u64,
+        start: u64,
+    ) -> Box<dyn Iterator<Item = &'a Arc<Member>> + 'a> {
+        let members = &set.members;
+        match self.config.balance {
+            Balance::Ring => Box::new(set.ring.walk(key).filter_map(|i| members.get(i))),
+            Balance::RoundRobin | Balance::LeastRequests => {
+                Box::new(members.iter().cycle().skip(start as usize).take(members.len()))
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What goes to an origin and what comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http_body_util::combinators::BoxBody;
+
+use super::body::OriginBody;
+
+/// Any error of a request's body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Called with each 1xx head (103 Early Hints) an origin sends before its response; 100 is not passed on.
+pub type OnInformational = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
+
+/// One request for a pool.
+pub struct OriginRequest {
+    /// As the client sent it, or GET for a fill.
+    pub method: Method,
+    /// Normalised and percent-encoded; begins with `/`.
+    pub path: Bytes,
+    /// Without the `?`; percent-encoded.
+    pub query: Option<Bytes>,
+    /// The client's Host, sent on unless the pool sets its own.
+    pub host: HeaderValue,
+    /// Whether the client came by https.
+    pub scheme_https: bool,
+    /// End-to-end fields, forwarding fields already set. `Host` and framing are written here, whatever it says.
+    pub headers: HeaderMap,
+    /// What is sent after the head.
+    pub body: RequestBody,
+    /// Position on the ring: a hash of the cache key.
+    pub key: u64,
+    /// For 1xx responses.
+    pub on_informational: Option<OnInformational>,
+}
+
+/// The body of a request.
+pub enum RequestBody {
+    /// None; the request may be repeated if its method allows.
+    Empty,
+    /// Sent once: the request is never repeated once this has been polled.
+    Stream(BoxBody<Bytes, BoxError>),
+}
+
+/// The head of a response, and its body to be read.
+pub struct OriginResponse {
+    /// As received; an S3 pool may have changed it.
+    pub status: StatusCode,
+    /// The origin's, for Via.
+    pub version: Version,
+    /// As received, hop-by-hop fields included; an S3 pool removes `x-amz-*` but for metadata.
+    pub headers: HeaderMap,
+    /// Frames as they come.
+    pub body: OriginBody,
+    /// How it was got.
+    pub trip: Trip,
+}
+
+/// Who answered, and at what cost.
+#[derive(Debug, Clone)]
+pub struct Trip {
+    /// The pool's name.
+    pub pool: Arc<str>,
+    /// `host:port`, and the address behind a name: `origin.internal:80/10.0.0.7`.
+    pub member: Arc<str>,
+    /// Attempts made, this one included; 0 if answered without asking.
+    pub attempts: u32,
+    /// From the last attempt's start to its response head.
+    pub first_byte: Duration,
+}

@@ -1,0 +1,179 @@
+//! S3's answer without what is S3's: its error pages, its own fields, and its word for a key that is not there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http_body_util::BodyExt;
+
+use super::S3;
+use crate::origin::body::OriginBody;
+use crate::origin::error::FetchError;
+use crate::origin::request::{OriginResponse, Trip};
+
+/// An error page is read up to here; S3's are under 1 KiB.
+const MAX_PAGE: usize = 64 * 1024;
+
+/// Codes that mean the edge itself is at fault: key, clock, region, bucket policy of the whole account.
+const OURS: [&str; 13] = [
+    "AuthorizationHeaderMalformed",
+    "AuthorizationQueryParametersError",
+    "CredentialsNotSupported",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "MissingSecurityHeader",
+    "NotSignedUp",
+    "PermanentRedirect",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TemporaryRedirect",
+];
+
+/// The answer to a request that S3 is not asked.
+pub(in crate::origin) fn local_answer(pool: &Arc<str>, status: StatusCode) -> OriginResponse {
+    let trip = Trip { pool: pool.clone(), member: "local".into(), attempts: 0, first_byte: Duration::ZERO };
+    let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]);
+    OriginResponse { status, version: Version::HTTP_11, headers, body: OriginBody::empty(), trip }
+}
+
+impl S3 {
+    /// What a client may see of a response.
+    ///
+    /// # Errors
+    /// `Refused` if S3 does not accept the edge.
+    pub(in crate::origin) async fn tidy(
+        &self,
+        mut response: OriginResponse,
+    ) -> Result<OriginResponse, FetchError> {
+        strip_response(&mut response.headers);
+        if response.status.is_success() || response.status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let page = std::mem::replace(&mut response.body, OriginBody::empty());
+        let code = error_code(&read_page(page).await);
+        response.status = self.status_for(response.status, code.as_deref()).inspect_err(|error| {
+            tracing::error!(pool = %response.trip.pool, member = %response.trip.member, %error, "S3 refuses the edge");
+        })?;
+        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING, header::ETAG]
+        {
+            response.headers.remove(name);
+        }
+        response.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        Ok(response)
+    }
+
+    fn status_for(&self, status: StatusCode, code: Option<&str>) -> Result<StatusCode, FetchError> {
+        let refused = |code: &str| Err(FetchError::Refused { code: code.to_owned() });
+        match (status.as_u16(), code) {
+            (_, Some(code)) if OURS.contains(&code) => refused(code),
+            // The REST interface redirects only to another region.
+            (300..=399, code) => refused(code.unwrap_or("redirect")),
+            // HEAD has no page, so its 403 can only be taken for a missing key.
+            (403, None | Some("AccessDenied")) => Ok(self.not_found),
+            (404, Some("NoSuchBucket")) => {
+                tracing::error!(bucket = ?self.config.bucket, "no such bucket");
+                Ok(status)
+            }
+            _ => Ok(status),
+        }
+    }
+}
+
+/// Drops `x-amz-*` but for an object's own metadata.
+fn strip_response(headers: &mut HeaderMap) {
+    let amazons: Vec<_> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-amz-") && !name.as_str().starts_with("x-amz-meta-"))
+        .cloned()
+        .collect();
+    for name in amazons {
+        headers.remove(name);
+    }
+}
+
+/// As much of a page as there is; one that breaks off may still hold its code.
+async fn read_page(mut body: OriginBody) -> Vec<u8> {
+    let mut page = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            let room = MAX_PAGE - page.len();
+            page.extend_from_slice(&data[..data.len().min(room)]);
+            if page.len() == MAX_PAGE {
+                break;
+            }
+        }
+    }
+    page
+}
+
+/// The text of the first `<Code>`, if it looks like one.
+fn error_code(page: &[u8]) -> Option<String> {
+    let start = memchr::memmem::find(page, b"<Code>")? + 6;
+    let rest = page.get(start..)?;
+    let code = &rest[..memchr::memchr(b'<', rest)?];
+    let sound =
+        (1..=64).contains(&code.len()) && code.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.');
+    sound.then(|| String::from_utf8_lossy(code).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::s3;
+    use super::*;
+
+    #[test]
+    fn what_a_client_sees_of_an_error() {
+        let s3 = s3(|_| {});
+        for (status, code, seen) in [
+            (403, Some("AccessDenied"), Ok(404)),
+            (403, None, Ok(404)),
+            (403, Some("InvalidObjectState"), Ok(403)),
+            (403, Some("SignatureDoesNotMatch"), Err("SignatureDoesNotMatch")),
+            (403, Some("InvalidAccessKeyId"), Err("InvalidAccessKeyId")),
+            (403, Some("RequestTimeTooSkewed"), Err("RequestTimeTooSkewed")),
+            (400, Some("ExpiredToken"), Err("ExpiredToken")),
+            (301, Some("PermanentRedirect"), Err("PermanentRedirect")),
+            (307, None, Err("redirect")),
+            (404, Some("NoSuchKey"), Ok(404)),
+            (404, Some("NoSuchBucket"), Ok(404)),
+            (412, Some("PreconditionFailed"), Ok(412)),
+            (416, Some("InvalidRange"), Ok(416)),
+            (503, Some("SlowDown"), Ok(503)),
+        ] {
+            let answer = s3.status_for(StatusCode::from_u16(status).unwrap(), code);
+            let seen = match seen {
+                Ok(status) => Ok(StatusCode::from_u16(status).unwrap()),
+                Err(code) => Err(FetchError::Refused { code: code.into() }),
+            };
+            assert_eq!(answer, seen, "{status} {code:?}");
+        }
+    }
+
+    #[test]
+    fn codes() {
+        for (page, code) in [
+            ("<?xml?><Error><Code>NoSuchKey</Code><Message>..", Some("NoSuchKey")),
+            ("<Code>a b</Code>", None),
+            ("<Code></Code>", None),
+            ("<Code>NoSuchKey", None),
+            ("<html>", None),
+            ("", None),
+        ] {
+            assert_eq!(error_code(page.as_bytes()).as_deref(), code, "{page}");
+        }
+    }
+
+    #[test]
+    fn fields_of_amazon() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-amz-request-id", "x-amz-id-2", "x-amz-version-id", "x-amz-meta-author", "etag"] {
+            headers.insert(name, HeaderValue::from_static("x"));
+        }
+        strip_response(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(|n| n.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["etag", "x-amz-meta-author"]);
+    }
+}

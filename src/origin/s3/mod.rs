@@ -1,0 +1,52 @@
+//! A pool whose members are S3 endpoints: objects of one bucket, and nothing else that S3 can do.
+//!
+//! `plan` turns a path into an object, or into a refusal to ask; `sign` writes the request; `answer` takes out of
+//! the response what is S3's business; `credentials` knows whose key signs.
+
+mod answer;
+mod credentials;
+mod plan;
+mod sign;
+
+pub(super) use answer::local_answer;
+pub(super) use plan::Plan;
+pub(super) use sign::strip_request;
+
+use credentials::Source;
+
+use super::error::OriginSetupError;
+use crate::config::{self, HostPattern};
+
+/// `[pool.s3]`, ready for use.
+pub(super) struct S3 {
+    config: config::S3,
+    credentials: Source,
+    /// `.photos.example.com` of every site's wildcard hosts: where a bucket's name may come from.
+    parents: Vec<String>,
+    not_found: http::StatusCode,
+}
+
+impl S3 {
+    /// # Errors
+    /// If `not_found` is no status code.
+    pub(super) fn new(
+        pool: &config::Pool,
+        s3: &config::S3,
+        sites: &[config::Site],
+    ) -> Result<Self, OriginSetupError> {
+        let not_found = http::StatusCode::from_u16(s3.not_found).map_err(|_| OriginSetupError::S3 {
+            pool: pool.name.clone(),
+            reason: format!("not_found = {} is no status code", s3.not_found),
+        })?;
+        let parents = sites.iter().flat_map(|site| &site.hosts).filter_map(|host| match host {
+            HostPattern::Suffix(parent) => Some(parent.clone()),
+            HostPattern::Exact(_) | HostPattern::Any => None,
+        });
+        Ok(Self {
+            config: s3.clone(),
+            credentials: Source::new(&s3.credentials, &|name| std::env::var(name).ok()),
+            parents: parents.collect(),
+            not_found,
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! Which object a request is for, if it is for one.
+//!
+//! An edge's client may read objects. It must not be able to list, or to reach any other operation of S3: those
+//! are asked for by the path `/` or by query parameters, so a request without a key is answered here, and of the
+//! query only `versionId` is sent.
+
+use http::{HeaderValue, Method, StatusCode};
+use percent_encoding::percent_decode;
+
+use super::S3;
+use crate::origin::error::FetchError;
+use crate::sigv4;
+
+/// The longest key S3 has.
+const MAX_KEY: usize = 1024;
+
+/// What is done about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::origin) enum Plan {
+    /// This object is asked for.
+    Send(Object),
+    /// S3 is not asked.
+    Answer(StatusCode),
+}
+
+/// An object, as it stands in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::origin) struct Object {
+    pub(super) bucket: String,
+    /// Encoded as AWS does, with a leading slash.
+    pub(super) path: String,
+    /// `versionId=…`, or nothing.
+    pub(super) query: String,
+}
+
+impl S3 {
+    /// # Errors
+    /// `Method` for anything but GET and HEAD.
+    pub(in crate::origin) fn plan(
+        &self,
+        method: &Method,
+        path: &[u8],
+        query: Option<&[u8]>,
+        host: &HeaderValue,
+    ) -> Result<Plan, FetchError> {
+        if *method != Method::GET && *method != Method::HEAD {
+            return Err(FetchError::Method);
+        }
+        let bucket = match &self.config.bucket {
+            Some(bucket) => Some(bucket.clone()),
+            None => host.to_str().ok().and_then(|host| self.bucket_of(host)),
+        };
+        Ok(match (bucket, self.key(path)) {
+            (Some(bucket), Some(key)) => {
+                let path = sigv4::encode_path(&[b"/", key.as_slice()].concat());
+                let version = query.and_then(version_id);
+                let query = sigv4::canonical_query(version.map(|version| ("versionId", version)));
+                Plan::Send(Object { bucket, path, query })
+            }
+            _ => Plan::Answer(self.not_found),
+        })
+    }
+
+    /// The key for a path; `None` if there can be no such object.
+    fn key(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let path = path.strip_prefix(b"/")?;
+        // To S3 "%2F" is "/", to the rules of a site it is not: a guard on /private/* must not be passed by
+        // /private%2Fa.
+        if path.windows(3).any(|three| three.eq_ignore_ascii_case(b"%2f")) {
+            return None;
+        }
+        let mut key = self.config.prefix.clone().into_bytes();
+        key.extend(percent_decode(path));
+        if (path.is_empty() || path.ends_with(b"/"))
+            && let Some(index) = &self.config.index
+        {
+            key.extend_from_slice(index.as_bytes());
+        }
+        // Amazon takes "." and ".." for parts of a name; other servers may take them for directories, and so
+        // leave the prefix or the bucket. A key of slashes alone is the bucket itself to some.
+        let climbs = key.split(|b| *b == b'/').any(|part| part == b"." || part == b"..");
+        let nothing = key.iter().all(|b| *b == b'/');
+        (!climbs && !nothing && key.len() <= MAX_KEY).then_some(key)
+    }
+
+    /// `<bucket>.<parent>`, for a parent of one of the sites.
+    fn bucket_of(&self, host: &str) -> Option<String> {
+        let host = host
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(host, |(h, _)| h);
+        let host = host.to_ascii_lowercase();
+        self.parents
+            .iter()
+            .filter_map(|parent| host.strip_suffix(parent.as_str()))
+            .find(|b| is_bucket(b))
+            .map(Into::into)
+    }
+}
+
+/// A bucket's name, as S3 allows it; so one from a Host can not change the path or the host it is put in.
+fn is_bucket(name: &str) -> bool {
+    let ends = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    (3..=63).contains(&bytes.len())
+        && ends(bytes.first())
+        && ends(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+        && !name.contains("..")
+}
+
+/// The first `versionId` with a value, decoded.
+fn version_id(query: &[u8]) -> Option<Vec<u8>> {
+    query
+        .split(|b| *b == b'&')
+        .find_map(|pair| pair.strip_prefix(b"versionId="))
+        .filter(|value| !value.is_empty() && value.len() <= MAX_KEY)
+        .map(|value| percent_decode(value).collect())
+}
+
+#[cfg(test)]
+pub(in crate::origin) mod tests {
+    use super::*;
+    use crate::config::{self, S3Credentials, S3Style, Secret};
+    use crate::origin::s3::credentials::Source;
+
+    /// A pool's S3 side without a pool.
+    pub(in crate::origin) fn s3(change: impl FnOnce(&mut config::S3)) -> S3 {
+        let mut config = config::S3 {
+            bucket: Some("photos".into()),
+            region: "eu-central-1".into(),
+            style: S3Style::Path,
+            prefix: String::new(),
+            index: None,
+            credentials: S3Credentials::Static {
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+                secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                session_token: None,
+            },
+            not_found: 404,
+        };
+        change(&mut config);
+        let credentials = Source::new(&config.credentials, &|_| None);
+        S3 { config, credentials, parents: vec![".cdn.example".into()], not_found: StatusCode::NOT_FOUND }
+    }
+
+    fn path_of(s3: &S3, path: &str, query: Option<&str>) -> Option<String> {
+        let host = HeaderValue::from_static("h");
+        match s3.plan(&Method::GET, path.as_bytes(), query.map(str::as_bytes), &host).unwrap() {
+            Plan::Send(object) if object.query.is_empty() => Some(object.path),
+            Plan::Send(object) => Some(format!("{}?{}", object.path, object.query)),
+            Plan::Answer(_) => None,
+        }
+    }
+
+    #[test]
+    fn keys() {
+        let plain = s3(|_| {});
+        for (path, sent) in [
+            ("/a.jpg", Some("/a.jpg")),
+            ("/a%20b+c%2B%25.jpg", Some("/a%20b%2Bc%2B%25.jpg")),
+            ("/f%c3%bcr/(1)", Some("/f%C3%BCr/%281%29")),
+            ("/a//b/", Some("/a//b/")),
+            ("/dir/", Some("/dir/")),
+            ("/", None),
+            ("//", None),
+            ("/private%2Fa", None),
+            ("/private%2fa", None),
+            ("/a/../b", None),
+            ("/a/%2E%2e/b", None),
+            ("/..", None),
+            ("/...", Some("/...")),
+            ("", None),
+        ] {
+            assert_eq!(path_of(&plain, path, None).as_deref(), sent, "{path}");
+        }
+        assert_eq!(path_of(&plain, &format!("/{}", "a".repeat(1025)), None), None);
+    }
+
+    #[test]
+    fn prefix_and_index() {
+        let site = s3(|s3| {
+            s3.prefix = "www/".into();
+            s3.index = Some("index.html".into());
+        });
+        assert_eq!(path_of(&site, "/", None).as_deref(), Some("/www/index.html"));
+        assert_eq!(path_of(&site, "/docs/", None).as_deref(), Some("/www/docs/index.html"));
+        assert_eq!(path_of(&site, "/docs", None).as_deref(), Some("/www/docs"));
+        assert_eq!(path_of(&site, "/../secret", None), None);
+    }
+
+    #[test]
+    fn no_operation_but_reading_an_object() {
+        let plain = s3(|_| {});
+        for query in
+            ["list-type=2", "acl", "policy", "uploads", "versions", "response-content-type=text/html", ""]
+        {
+            assert_eq!(path_of(&plain, "/a", Some(query)).as_deref(), Some("/a"), "{query}");
+            assert_eq!(path_of(&plain, "/", Some(query)), None, "{query}");
+        }
+        let version = path_of(&plain, "/a", Some("acl&versionId=x%2By%26acl&versionId=2"));
+        assert_eq!(version.as_deref(), Some("/a?versionId=x%2By%26acl"));
+        let host = HeaderValue::from_static("h");
+        for method in [Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS] {
+            assert_eq!(plain.plan(&method, b"/a", None, &host), Err(FetchError::Method));
+        }
+    }
+
+    #[test]
+    fn buckets_from_hosts() {
+        let s3 = s3(|s3| s3.bucket = None);
+        for (host, bucket) in [
+            ("photos.cdn.example", Some("photos")),
+            ("Photos.CDN.example:8443", Some("photos")),
+            ("a.b.cdn.example", Some("a.b")),
+            ("cdn.example", None),
+            ("photos.other.example", None),
+            ("ab.cdn.example", None),
+            ("a_b_c.cdn.example", None),
+            ("a..b.cdn.example", None),
+            ("-abc.cdn.example", None),
+        ] {
+            let plan = s3.plan(&Method::GET, b"/a", None, &HeaderValue::from_str(host).unwrap()).unwrap();
+            match plan {
+                Plan::Send(object) => assert_eq!(Some(object.bucket.as_str()), bucket, "{host}"),
+                Plan::Answer(status) => assert_eq!((status.as_u16(), None), (404, bucket), "{host}"),
+            }
+        }
+    }
+}

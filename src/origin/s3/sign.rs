@@ -1,0 +1,168 @@
+//! The request S3 gets: addressed in the bucket's style, signed with SigV4.
+
+use std::time::SystemTime;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::S3;
+use super::plan::Object;
+use crate::config::S3Style;
+use crate::origin::error::FetchError;
+use crate::sigv4::{self, CanonicalRequest, EMPTY_SHA256, Timestamp};
+
+/// A request's parts that are written here.
+pub(in crate::origin) struct Signed {
+    pub target: PathAndQuery,
+    pub host: HeaderValue,
+    pub headers: HeaderMap,
+}
+
+/// Removes what a client must not say to S3 in the edge's name, and what is none of S3's business.
+pub(in crate::origin) fn strip_request(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::COOKIE);
+    headers.remove(header::EXPECT);
+    let amazons: Vec<_> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-amz-")).cloned().collect();
+    for name in amazons {
+        headers.remove(name);
+    }
+}
+
+impl S3 {
+    /// `authority` is the endpoint's; `headers` are what the client sent, stripped. Only Host and `x-amz-*` are
+    /// signed: Range and the conditions may be left out, and so can be told apart from what identifies us.
+    ///
+    /// # Errors
+    /// `Credentials` if there is nothing to sign with.
+    pub(in crate::origin) fn sign(
+        &self,
+        method: &Method,
+        object: &Object,
+        authority: &str,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Signed, FetchError> {
+        let (host, path) = match self.config.style {
+            S3Style::Path => (authority.to_owned(), format!("/{}{}", object.bucket, object.path)),
+            S3Style::VirtualHost => (format!("{}.{authority}", object.bucket), object.path.clone()),
+        };
+        let mut headers = headers.clone();
+        if let Some(keys) = self.credentials.keys()? {
+            let at = Timestamp::new(now);
+            let token = keys.session_token.as_ref().map(|token| token.expose());
+            let mut signed = vec![
+                ("host", host.as_str()),
+                ("x-amz-content-sha256", EMPTY_SHA256),
+                ("x-amz-date", at.as_str()),
+            ];
+            signed.extend(token.map(|token| ("x-amz-security-token", token)));
+            let request = CanonicalRequest {
+                method: method.as_str(),
+                path: &path,
+                query: &object.query,
+                headers: &signed,
+                payload: EMPTY_SHA256,
+            };
+            let credentials = sigv4::Credentials {
+                access_key_id: &keys.access_key_id,
+                secret_access_key: keys.secret_access_key.expose(),
+                session_token: token,
+            };
+            let authorization = sigv4::authorization(&request, credentials, &self.config.region, "s3", &at);
+            for &(name, value) in signed.iter().skip(1) {
+                headers.insert(http::HeaderName::from_static(name), sensitive(value)?);
+            }
+            headers.insert(header::AUTHORIZATION, sensitive(&authorization)?);
+        }
+        let target = if object.query.is_empty() { path } else { format!("{path}?{}", object.query) };
+        Ok(Signed {
+            target: PathAndQuery::try_from(target).map_err(|_| FetchError::BadRequest("path"))?,
+            host: HeaderValue::try_from(host).map_err(|_| FetchError::BadRequest("host"))?,
+            headers,
+        })
+    }
+}
+
+fn sensitive(value: &str) -> Result<HeaderValue, FetchError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        FetchError::Credentials("a key or token has bytes that no header can carry".to_owned())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::super::plan::Plan;
+    use super::super::plan::tests::s3;
+    use super::*;
+    use crate::config::{S3Credentials, Secret};
+
+    fn signed(s3: &S3, path: &str) -> Signed {
+        let Plan::Send(object) =
+            s3.plan(&Method::GET, path.as_bytes(), None, &HeaderValue::from_static("h")).unwrap()
+        else {
+            panic!("not sent")
+        };
+        let now = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        s3.sign(&Method::GET, &object, "s3.amazonaws.com", &HeaderMap::new(), now).unwrap()
+    }
+
+    #[test]
+    fn both_styles() {
+        let path = signed(&s3(|_| {}), "/a b");
+        assert_eq!(
+            (path.target.as_str(), path.host.to_str().unwrap()),
+            ("/photos/a%20b", "s3.amazonaws.com")
+        );
+        let host = signed(&s3(|s3| s3.style = S3Style::VirtualHost), "/a b");
+        assert_eq!(
+            (host.target.as_str(), host.host.to_str().unwrap()),
+            ("/a%20b", "photos.s3.amazonaws.com")
+        );
+    }
+
+    #[test]
+    fn what_is_signed() {
+        let s3 = s3(|s3| {
+            s3.region = "us-east-1".into();
+            s3.credentials = S3Credentials::Static {
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+                secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                session_token: Some(Secret::new("token")),
+            };
+        });
+        let signed = signed(&s3, "/test.txt");
+        let value = |name: &str| signed.headers.get(name).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(value("x-amz-date"), "20130524T000000Z");
+        assert_eq!(value("x-amz-security-token"), "token");
+        assert_eq!(value("x-amz-content-sha256"), EMPTY_SHA256);
+        assert!(value("authorization").starts_with(
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
+             SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,Signature="
+        ));
+        assert!(signed.headers.values().all(HeaderValue::is_sensitive));
+    }
+
+    #[test]
+    fn anonymous_requests_bear_no_name() {
+        let signed = signed(&s3(|s3| s3.credentials = S3Credentials::Anonymous), "/a");
+        assert!(signed.headers.is_empty());
+    }
+
+    #[test]
+    fn clients_do_not_speak_to_s3() {
+        let mut headers = HeaderMap::new();
+        for name in ["authorization", "cookie", "x-amz-acl", "x-amz-copy-source", "range", "if-match"] {
+            headers.insert(name, HeaderValue::from_static("x"));
+        }
+        strip_request(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(|n| n.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["if-match", "range"]);
+    }
+}
