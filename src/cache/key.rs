@@ -3,8 +3,7 @@
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-/// Room for the text of an ordinary key without touching the heap.
-pub type KeyText = SmallVec<[u8; 192]>;
+pub use crate::policy::key::KeyText;
 
 /// A cached resource: the 128-bit hash that tiers and the ring use, and the text it is made from.
 ///

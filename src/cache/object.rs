@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::key::Key;
+use crate::http::time::Time;
 use crate::policy::decide::Stored;
 use crate::policy::freshness::Freshness;
 
@@ -29,6 +30,10 @@ pub struct Meta {
     pub upstream_status: Option<HeaderValue>,
     /// When it stops being fresh, in numbers.
     pub freshness: Freshness,
+    /// Last-Modified, read.
+    pub modified: Option<Time>,
+    /// Date, read.
+    pub dated: Option<Time>,
 }
 
 /// What tells a response from the others of its key.
@@ -51,14 +56,9 @@ impl Meta {
         self.head.get(http::header::ETAG)
     }
 
-    /// The modification date, if the origin gave one.
-    pub fn last_modified(&self) -> Option<&HeaderValue> {
-        self.head.get(http::header::LAST_MODIFIED)
-    }
-
     /// Whether a conditional request can be made from it.
     pub fn has_validator(&self) -> bool {
-        self.etag().is_some() || self.last_modified().is_some()
+        self.etag().is_some() || self.modified.is_some()
     }
 
     /// What a decision is made from.

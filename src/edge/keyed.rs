@@ -37,6 +37,10 @@ pub fn keyed(request: Authorized) -> Keyed {
     } else {
         RequestDirectives::NONE
     };
-    let cache = cache_use(&incoming.method, &incoming.headers, rules);
+    // Framing fields are hop-by-hop and gone, so a body is looked for where it is.
+    let cache = match cache_use(&incoming.method, &incoming.headers, rules) {
+        CacheUse::Yes if incoming.has_body() => CacheUse::PassRequest("body"),
+        cache => cache,
+    };
     Keyed { key: Key::new(text), cache, directives, request }
 }

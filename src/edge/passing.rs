@@ -14,7 +14,7 @@ use crate::origin::{OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::{CacheUse, key_text};
 use crate::policy::outcome::Outcome;
-use crate::policy::storable::{Exchange, client_head, storable};
+use crate::policy::storable::{Exchange, storable};
 use crate::policy::{invalidate, update};
 use crate::server::LimitedBody;
 use crate::telemetry::Pending;
@@ -63,7 +63,7 @@ fn request_body(worker: &Worker, keyed: &mut Keyed) -> RequestBody {
 /// A response that is this client's alone.
 pub fn respond(worker: &Worker, keyed: &Keyed, origin: OriginResponse, reason: Fwd, why: &'static str) -> Answer {
     let incoming = keyed.request.incoming();
-    let mut head = client_head(&origin.headers);
+    let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
     worker.shared.via.append_to(&mut head, origin.version);
     let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
@@ -75,8 +75,9 @@ pub fn respond(worker: &Worker, keyed: &Keyed, origin: OriginResponse, reason: F
     };
     // The origin was asked without the client's conditions when the response might have been stored.
     if keyed.cache == CacheUse::Yes && incoming.fields.has(Fields::CONDITIONAL) && status == StatusCode::OK {
-        let (etag, date) = (head.get(http::header::ETAG), head.get(http::header::LAST_MODIFIED));
-        match conditional::evaluate(&incoming.method, &incoming.headers, etag, date) {
+        let (modified, date) = conditional::dates(&head);
+        let etag = head.get(http::header::ETAG);
+        match conditional::evaluate(&incoming.method, &incoming.headers, etag, modified, date) {
             Precondition::Proceed => {}
             Precondition::NotModified => {
                 (status, head, source) =
@@ -153,11 +154,12 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
         return;
     }
     let rules = &keyed.request.route().settings.cache;
-    let target = (incoming.host.as_str(), incoming.target.path(), incoming.target.query());
-    let fields = (&incoming.headers, rules);
-    for (path, query) in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
+    let target = incoming.target.to_string();
+    let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
+    for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
+        let (path, query) = stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
         let mut text = KeyText::new();
-        key_text(&mut text, incoming.host.as_str(), &path, query.as_deref(), fields.0, fields.1);
+        key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
         worker.shared.memory.remove(&Key::new(text));
     }
 }

@@ -132,7 +132,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
     let incoming = keyed.request.incoming();
     let outcome = served.outcome();
     if incoming.fields.has(Fields::CONDITIONAL) && meta.status == StatusCode::OK {
-        match conditional::evaluate(&incoming.method, &incoming.headers, meta.etag(), meta.last_modified()) {
+        match conditional::evaluate(&incoming.method, &incoming.headers, meta.etag(), meta.modified, meta.dated) {
             Precondition::Proceed => {}
             Precondition::NotModified => {
                 let head = conditional::not_modified_head(&head);
@@ -152,7 +152,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
         && meta.status == StatusCode::OK
         && let Some(length) = body.len()
         && let Some(value) = incoming.headers.get(RANGE)
-        && conditional::range_applies(&incoming.headers, meta.etag(), meta.last_modified())
+        && conditional::range_applies(&incoming.headers, meta.etag(), meta.modified, meta.dated)
     {
         match range::parse(value, length) {
             RangeResult::Ignore => {}

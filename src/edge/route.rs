@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{HostPattern, RouteSettings, Rule, Site};
 use crate::http::refusal::Refusal;
-use crate::signed::Verifiers;
+use crate::signed::{PathToken, Verifiers, split_path_token};
 
 use super::sanitize::Incoming;
 
@@ -24,6 +24,29 @@ struct Served {
     site: Site,
     base: Arc<Route>,
     rules: Vec<(Rule, Arc<Route>)>,
+    /// Whether any path of it is guarded, so that tokens in paths mean something.
+    guarded: bool,
+}
+
+impl Served {
+    fn rule(&self, path: &str) -> &Arc<Route> {
+        let rule = self.rules.iter().find(|(rule, _)| rule.path.matches(path));
+        rule.map_or(&self.base, |(_, route)| route)
+    }
+
+    /// The route of the first rule that matches.
+    ///
+    /// Repeated slashes are part of an S3 key and nothing to many other origins. What is guarded in either
+    /// reading is guarded.
+    fn route(&self, path: &str) -> &Arc<Route> {
+        let route = self.rule(path);
+        if !self.guarded || !path.contains("//") {
+            return route;
+        }
+        let merged = path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/");
+        let other = self.rule(&format!("/{merged}"));
+        if route.verifiers.is_public() { other } else { route }
+    }
 }
 
 /// What a request is handled by: a site's or a rule's settings with what is derived from them.
@@ -65,7 +88,8 @@ impl Sites {
                 })
             };
             let rules = site.rules.iter().map(|rule| (rule.clone(), route(&rule.settings))).collect();
-            table.sites.push(Served { base: route(&site.settings), rules, site: site.clone() });
+            let guarded = !site.settings.signed.is_empty() || site.rules.iter().any(|r| !r.settings.signed.is_empty());
+            table.sites.push(Served { base: route(&site.settings), rules, site: site.clone(), guarded });
         }
         table.exact.sort();
         table.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
@@ -101,7 +125,7 @@ pub struct Unrouted {
 /// # Errors
 /// An unknown host is 404, and 421 on TLS, where the client may hold a connection meant for another server
 /// (RFC 9110 §15.5.20). A method the site does not allow is 405.
-pub fn route(incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> {
+pub fn route(mut incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> {
     let Some(index) = sites.find(incoming.host.name()) else {
         let refusal = if incoming.on_tls { Refusal::Misdirected } else { Refusal::UnknownHost };
         return Err(Unrouted { refusal, site: None });
@@ -110,9 +134,14 @@ pub fn route(incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> {
     if !served.site.methods.contains(&incoming.method) {
         return Err(Unrouted { refusal: Refusal::MethodNotAllowed, site: Some(index as u16) });
     }
-    let path = incoming.target.path();
-    let rule = served.rules.iter().find(|(rule, _)| rule.path.matches(path));
-    let route = Arc::clone(rule.map_or(&served.base, |(_, route)| route));
+    if served.guarded
+        && let Some(PathToken { token, path }) = split_path_token(incoming.target.path())
+    {
+        incoming.path_token = Some(token.to_owned());
+        let path = path.to_owned();
+        incoming.target.set_path(path).map_err(|refusal| Unrouted { refusal, site: Some(index as u16) })?;
+    }
+    let route = Arc::clone(served.route(incoming.target.routed_path()));
     Ok(Routed { incoming, route })
 }
 

@@ -44,6 +44,8 @@ pub struct Incoming {
     pub body: Option<HyperBody>,
     /// The connection it came by.
     pub peer: Arc<Peer>,
+    /// A signature that stood in the path, and left it when the request was routed.
+    pub path_token: Option<String>,
     /// Whether the client takes trailers (`TE: trailers`).
     pub takes_trailers: bool,
 }
@@ -54,6 +56,8 @@ pub struct Target {
     given: PathAndQuery,
     path: Option<String>,
     query: Change<Option<String>>,
+    /// The path with `%2F` as the slash that S3 and many origins take it for, where that differs.
+    decoded: Option<String>,
 }
 
 impl Target {
@@ -71,7 +75,13 @@ impl Target {
             Some(None) => Change::Replaced(None),
             Some(Some(std::borrow::Cow::Owned(query))) => Change::Replaced(Some(query)),
         };
-        Ok(Self { given, path, query })
+        let decoded = decoded(path.as_deref().unwrap_or(given.path()))?;
+        Ok(Self { given, path, query, decoded })
+    }
+
+    /// The path as rules and guards read it: `/private%2Fa` is under `/private/` for them, as it is for S3.
+    pub fn routed_path(&self) -> &str {
+        self.decoded.as_deref().unwrap_or(self.path())
     }
 
     /// Begins with `/`; percent-encoded.
@@ -88,8 +98,35 @@ impl Target {
     }
 
     /// Another path in place of what was given: a path token has left it.
-    pub fn set_path(&mut self, path: String) {
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub fn set_path(&mut self, path: String) -> Result<(), Refusal> {
+        self.decoded = decoded(&path)?;
         self.path = Some(path);
+        Ok(())
+    }
+}
+
+/// A path with escaped slashes as slashes; `None` if it has none. Where that makes dot segments appear, readers
+/// differ on what the path is, and it is refused.
+fn decoded(path: &str) -> Result<Option<String>, Refusal> {
+    if memchr::memmem::find(path.as_bytes(), b"%2F").is_none() {
+        return Ok(None);
+    }
+    let decoded = path.replace("%2F", "/");
+    if decoded.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(Refusal::BadPath);
+    }
+    Ok(Some(decoded))
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.query() {
+            Some(query) => write!(f, "{}?{query}", self.path()),
+            None => f.write_str(self.path()),
+        }
     }
 }
 
@@ -104,8 +141,7 @@ impl Incoming {
 
     /// Whether a body was announced.
     pub fn has_body(&self) -> bool {
-        self.fields.has(Fields::FRAMING)
-            || self.body.as_ref().is_some_and(|body| !http_body::Body::is_end_stream(body))
+        self.body.as_ref().is_some_and(|body| !http_body::Body::is_end_stream(body))
     }
 }
 
@@ -163,6 +199,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
         client,
         body,
         peer,
+        path_token: None,
         takes_trailers,
     })
 }

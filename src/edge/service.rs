@@ -12,7 +12,6 @@ use crate::cache::object::Object;
 use crate::http::cache_status::Fwd;
 use crate::http::refusal::Refusal;
 use crate::http::vary;
-use crate::origin::Trip;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;

@@ -7,7 +7,10 @@ use crate::cache::key::Key;
 use crate::cache::object::{Meta, Variant, compact_head};
 use crate::http::{date, hop_by_hop, vary};
 use crate::policy::freshness::Freshness;
-use crate::policy::storable::{Exchange, stored_head};
+use crate::http::cache_control::ResponseDirectives;
+use crate::policy::conditional;
+use crate::policy::storable::Exchange;
+use crate::policy::stored_head::stored_head;
 
 /// `Cache-Status` (RFC 9211); the `http` crate has no constant for it.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -27,7 +30,7 @@ pub struct Stored<'a> {
 /// The head to store. `length` is the body's, if known yet.
 pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
     let exchange = stored.exchange;
-    let mut head = stored_head(exchange.response);
+    let mut head = stored_head(exchange.response, &ResponseDirectives::parse(exchange.response));
     hop_by_hop::strip_response(&mut head);
     let upstream_status = joined(&head, &CACHE_STATUS);
     head.insert(CACHE_STATUS, HeaderValue::from_static("-"));
@@ -39,7 +42,10 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         None => head.remove(CONTENT_LENGTH),
     };
     append_via(&mut head, stored.server_name);
+    let (modified, dated) = conditional::dates(&head);
     Meta {
+        modified,
+        dated,
         key: stored.key.text().into(),
         variant: variant(exchange),
         status: exchange.status,
@@ -62,7 +68,7 @@ fn variant(exchange: &Exchange<'_>) -> Option<Variant> {
     if !exchange.response.contains_key(VARY) {
         return None;
     }
-    match vary::parse(exchange.response) {
+    match vary::Vary::of(exchange.response) {
         // Storable has refused `*`.
         vary::Vary::Any => None,
         vary::Vary::Names(names) if names.is_empty() => None,
