@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn directives() {
-        let cases: [(&str, &[(&str, Option<&str>, bool)]); 14] = [
+        type Found<'a> = (&'a str, Option<&'a str>, bool);
+        let cases: [(&str, &[Found<'_>]); 14] = [
             ("", &[]),
             (" , ,", &[]),
             ("a", &[("a", None, false)]),

@@ -1,1 +1,371 @@
-//! x
+//! Preconditions (RFC 9110 §13): those of clients, answered from what is stored, and our own to the origin.
+
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, SET_COOKIE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use smallvec::SmallVec;
+
+use crate::http::date;
+use crate::http::time::Time;
+
+/// What the preconditions of a request come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// Answer as if there were none.
+    Proceed,
+    /// 304
+    NotModified,
+    /// 412
+    Failed,
+}
+
+/// Evaluates a request's preconditions in the order of §13.2.2, against what would be served.
+///
+/// Only to be asked when that is a 2xx (§13.2.1). `date` is the stored Date, or when the response arrived: it
+/// stands in for a missing Last-Modified in If-Modified-Since (RFC 9111 §4.3.2).
+pub fn evaluate(
+    method: &Method,
+    request: &HeaderMap,
+    etag: Option<&HeaderValue>,
+    last_modified: Option<Time>,
+    date: Option<Time>,
+) -> Precondition {
+    let etag = etag.map(|value| Tag::whole(value.as_bytes()));
+    if request.contains_key(IF_MATCH) {
+        if !lists(request, &IF_MATCH, etag, strong_match) {
+            return Precondition::Failed;
+        }
+    } else if let Some(unmodified_since) = date::field(request, &IF_UNMODIFIED_SINCE)
+        && last_modified.is_some_and(|modified| modified > unmodified_since)
+    {
+        return Precondition::Failed;
+    }
+    let reading = method == Method::GET || method == Method::HEAD;
+    if request.contains_key(IF_NONE_MATCH) {
+        return match (lists(request, &IF_NONE_MATCH, etag, weak_match), reading) {
+            (false, _) => Precondition::Proceed,
+            (true, true) => Precondition::NotModified,
+            (true, false) => Precondition::Failed,
+        };
+    }
+    if reading
+        && let Some(modified_since) = date::field(request, &IF_MODIFIED_SINCE)
+        && last_modified.or(date).is_some_and(|modified| modified <= modified_since)
+    {
+        return Precondition::NotModified;
+    }
+    Precondition::Proceed
+}
+
+/// Whether a request's Range counts: without If-Range always, with it only if it names exactly what is stored
+/// (§13.1.5). A date is strong enough only if Date is at least a second later (§8.8.2.2).
+pub fn range_applies(
+    request: &HeaderMap,
+    etag: Option<&HeaderValue>,
+    last_modified: Option<Time>,
+    date: Option<Time>,
+) -> bool {
+    let mut lines = request.get_all(IF_RANGE).iter();
+    let Some(validator) = lines.next().map(|line| line.as_bytes().trim_ascii()) else { return true };
+    if lines.next().is_some() {
+        return false;
+    }
+    if validator.starts_with(b"\"") || validator.starts_with(b"W/") {
+        return etag.is_some_and(|etag| strong_match(Tag::whole(etag.as_bytes()), Tag::whole(validator)));
+    }
+    let strong = last_modified.filter(|modified| date.is_some_and(|date| date.secs() > modified.secs()));
+    strong.is_some() && date::parse(validator) == strong
+}
+
+/// The conditions that ask the origin whether `stored` is still good (RFC 9111 §4.3.1): both validators if it
+/// has both. Empty: it cannot be asked about. They take the place of the client's own.
+pub fn conditions(stored: &HeaderMap) -> SmallVec<[(HeaderName, HeaderValue); 2]> {
+    let mut conditions = SmallVec::new();
+    if let Some(etag) = stored.get(ETAG) {
+        conditions.push((IF_NONE_MATCH, etag.clone()));
+    }
+    if let Some(modified) = stored.get(LAST_MODIFIED)
+        && date::parse(modified.as_bytes()).is_some()
+    {
+        conditions.push((IF_MODIFIED_SINCE, modified.clone()));
+    }
+    conditions
+}
+
+/// The conditional fields of a request: what is evaluated here does not go to the origin with a fill.
+pub const CONDITIONS: [HeaderName; 5] =
+    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
+
+/// The head of a 304 for a stored one (§15.4.5): it says nothing about the representation but what helps to
+/// keep a cache current, and Last-Modified only where there is no ETag. The stored Set-Cookie is not repeated.
+pub fn not_modified_head(head: &HeaderMap) -> HeaderMap {
+    const REPRESENTATION: [HeaderName; 10] = [
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        CONTENT_ENCODING,
+        CONTENT_LANGUAGE,
+        CONTENT_RANGE,
+        HeaderName::from_static("content-md5"),
+        HeaderName::from_static("content-digest"),
+        HeaderName::from_static("repr-digest"),
+        HeaderName::from_static("digest"),
+        SET_COOKIE,
+    ];
+    let mut head = head.clone();
+    for name in REPRESENTATION {
+        head.remove(name);
+    }
+    if head.contains_key(ETAG) {
+        head.remove(LAST_MODIFIED);
+    }
+    head
+}
+
+/// When the stored head says it was last modified, and its Date: what [`evaluate`] and [`range_applies`] take.
+pub fn dates(head: &HeaderMap) -> (Option<Time>, Option<Time>) {
+    (date::field(head, &LAST_MODIFIED), date::field(head, &DATE))
+}
+
+/// An entity tag; without quotes if it was sent without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tag<'a> {
+    weak: bool,
+    opaque: &'a [u8],
+}
+
+impl<'a> Tag<'a> {
+    fn whole(value: &'a [u8]) -> Self {
+        let value = value.trim_ascii();
+        match value.strip_prefix(b"W/") {
+            Some(opaque) => Self { weak: true, opaque },
+            None => Self { weak: false, opaque: value },
+        }
+    }
+}
+
+fn strong_match(a: Tag<'_>, b: Tag<'_>) -> bool {
+    !a.weak && !b.weak && a.opaque == b.opaque
+}
+
+fn weak_match(a: Tag<'_>, b: Tag<'_>) -> bool {
+    a.opaque == b.opaque
+}
+
+/// Whether a field is `*` or lists a tag that matches. `*` is true of anything that exists, with or without a
+/// tag; the resource exists, or it would not be stored.
+fn lists(
+    request: &HeaderMap,
+    name: &HeaderName,
+    etag: Option<Tag<'_>>,
+    matches: fn(Tag<'_>, Tag<'_>) -> bool,
+) -> bool {
+    request.get_all(name).iter().any(|line| {
+        let line = line.as_bytes();
+        line.trim_ascii() == b"*"
+            || etag.is_some_and(|etag| members(line).any(|tag| matches(etag, Tag::whole(tag))))
+    })
+}
+
+/// The members of a list of entity tags; a comma inside quotes is part of the tag.
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    line.split(move |&b| {
+        quoted ^= b == b'"';
+        b == b',' && !quoted
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Precondition::*;
+    use proptest::prelude::*;
+
+    const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    fn at(text: &str) -> Option<Time> {
+        date::parse(text.as_bytes())
+    }
+
+    /// Against a strong ETag "a" and a Last-Modified.
+    fn asked(request: &[(&'static str, &str)]) -> Precondition {
+        let etag = HeaderValue::from_static("\"a\"");
+        evaluate(&Method::GET, &headers(request), Some(&etag), at(MODIFIED), at(AFTER))
+    }
+
+    #[test]
+    fn the_order_of_13_2_2() {
+        let cases: [(&[(&'static str, &str)], Precondition); 27] = [
+            (&[], Proceed),
+            (&[("if-match", "\"a\"")], Proceed),
+            (&[("if-match", "*")], Proceed),
+            (&[("if-match", "\"x\", \"a\"")], Proceed),
+            (&[("if-match", "\"x\"")], Failed),
+            (&[("if-match", "W/\"a\"")], Failed),
+            (&[("if-match", "\"a\""), ("if-unmodified-since", BEFORE)], Proceed),
+            (&[("if-match", "\"a\""), ("if-none-match", "\"a\"")], NotModified),
+            (&[("if-match", "\"x\""), ("if-none-match", "\"a\"")], Failed),
+            (&[("if-unmodified-since", MODIFIED)], Proceed),
+            (&[("if-unmodified-since", BEFORE)], Failed),
+            (&[("if-unmodified-since", "nonsense")], Proceed),
+            (&[("if-none-match", "\"a\"")], NotModified),
+            (&[("if-none-match", "W/\"a\"")], NotModified),
+            (&[("if-none-match", "\"a\", \"1\", \"2\"")], NotModified),
+            (&[("if-none-match", "\"1\",\"a\" , \"2\"")], NotModified),
+            (&[("if-none-match", "\"1\", \"2\", \"a\"")], NotModified),
+            (&[("if-none-match", "\"1\""), ("if-none-match", "\"a\"")], NotModified),
+            (&[("if-none-match", " * ")], NotModified),
+            (&[("if-none-match", "a")], Proceed),
+            (&[("if-none-match", "\"x,\"a\"")], Proceed),
+            (&[("if-none-match", "\"a\""), ("if-modified-since", BEFORE)], NotModified),
+            (&[("if-none-match", "\"x\""), ("if-modified-since", AFTER)], Proceed),
+            (&[("if-modified-since", MODIFIED)], NotModified),
+            (&[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")], NotModified),
+            (&[("if-modified-since", BEFORE)], Proceed),
+            (&[("if-modified-since", MODIFIED), ("if-modified-since", AFTER)], Proceed),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(asked(request), expected, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn other_methods_fail_where_reading_would_be_304() {
+        let etag = HeaderValue::from_static("\"a\"");
+        let of = |method: Method, line| evaluate(&method, &headers(&[line]), Some(&etag), at(MODIFIED), None);
+        assert_eq!(of(Method::HEAD, ("if-none-match", "\"a\"")), NotModified);
+        assert_eq!(of(Method::PUT, ("if-none-match", "\"a\"")), Failed);
+        assert_eq!(of(Method::PUT, ("if-modified-since", AFTER)), Proceed);
+    }
+
+    #[test]
+    fn without_validators() {
+        let of = |line, date| evaluate(&Method::GET, &headers(&[line]), None, None, date);
+        assert_eq!(of(("if-none-match", "\"a\""), None), Proceed);
+        assert_eq!(of(("if-none-match", "*"), None), NotModified);
+        assert_eq!(of(("if-match", "\"a\""), None), Failed);
+        assert_eq!(of(("if-unmodified-since", BEFORE), at(MODIFIED)), Proceed);
+        assert_eq!(of(("if-modified-since", AFTER), at(MODIFIED)), NotModified);
+        assert_eq!(of(("if-modified-since", BEFORE), at(MODIFIED)), Proceed);
+        assert_eq!(of(("if-modified-since", AFTER), None), Proceed);
+    }
+
+    #[test]
+    fn odd_tags_match_themselves() {
+        for tag in ["abc", "w/\"abc\"", "W\\\"abc\"", "W\"abc\"", "\"a,b\"", "W/\"a, b\"", "\"\u{fc}\""] {
+            let value = HeaderValue::from_bytes(tag.as_bytes()).unwrap();
+            let mut request = HeaderMap::new();
+            request.insert(IF_NONE_MATCH, value.clone());
+            assert_eq!(evaluate(&Method::GET, &request, Some(&value), None, None), NotModified, "{tag}");
+        }
+    }
+
+    #[test]
+    fn if_range() {
+        let cases: [(&[&str], &str, &str, bool); 11] = [
+            // If-Range, stored ETag, stored Date, applies
+            (&[], "\"a\"", AFTER, true),
+            (&["\"a\""], "\"a\"", AFTER, true),
+            (&["\"b\""], "\"a\"", AFTER, false),
+            (&["W/\"a\""], "\"a\"", AFTER, false),
+            (&["W/\"a\""], "W/\"a\"", AFTER, false),
+            (&["\"a\""], "W/\"a\"", AFTER, false),
+            (&[MODIFIED], "\"a\"", AFTER, true),
+            (&[MODIFIED], "\"a\"", MODIFIED, false),
+            (&[AFTER], "\"a\"", AFTER, false),
+            (&["nonsense"], "\"a\"", AFTER, false),
+            (&["\"a\"", "\"a\""], "\"a\"", AFTER, false),
+        ];
+        for (lines, etag, stored_date, expected) in cases {
+            let request = headers(&lines.iter().map(|line| ("if-range", *line)).collect::<Vec<_>>());
+            let etag = HeaderValue::from_str(etag).unwrap();
+            assert_eq!(
+                range_applies(&request, Some(&etag), at(MODIFIED), at(stored_date)),
+                expected,
+                "{lines:?}"
+            );
+        }
+        assert!(!range_applies(&headers(&[("if-range", "\"a\"")]), None, None, None));
+        assert!(!range_applies(&headers(&[("if-range", MODIFIED)]), None, None, at(AFTER)));
+        assert!(!range_applies(&headers(&[("if-range", MODIFIED)]), None, at(MODIFIED), None));
+    }
+
+    #[test]
+    fn our_conditions() {
+        let of = |lines: &[(&'static str, &str)]| {
+            let conditions = conditions(&headers(lines));
+            conditions
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect::<Vec<_>>()
+        };
+        assert!(of(&[]).is_empty());
+        assert_eq!(of(&[("etag", "W/\"a\"")]), ["if-none-match: W/\"a\""]);
+        let both = of(&[("etag", "\"a\""), ("last-modified", MODIFIED)]);
+        assert_eq!(both, ["if-none-match: \"a\"".to_owned(), format!("if-modified-since: {MODIFIED}")]);
+        assert!(of(&[("last-modified", "yesterday")]).is_empty());
+    }
+
+    #[test]
+    fn a_304_has_a_short_head() {
+        let kept = [
+            ("cache-control", "max-age=5"),
+            ("content-location", "/x"),
+            ("content-security-policy", "default-src"),
+            ("date", AFTER),
+            ("etag", "\"a\""),
+            ("expires", AFTER),
+            ("vary", "accept"),
+        ];
+        let mut lines = kept.to_vec();
+        lines.extend([("content-type", "text/plain"), ("content-length", "5"), ("set-cookie", "a=b")]);
+        lines.push(("last-modified", MODIFIED));
+        assert_eq!(not_modified_head(&headers(&lines)), headers(&kept));
+        let without_etag = [("last-modified", MODIFIED)];
+        assert_eq!(not_modified_head(&headers(&without_etag)), headers(&without_etag));
+    }
+
+    #[test]
+    fn stored_dates() {
+        assert_eq!(
+            dates(&headers(&[("last-modified", MODIFIED), ("date", AFTER)])),
+            (at(MODIFIED), at(AFTER))
+        );
+        assert_eq!(dates(&headers(&[])), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(line in proptest::collection::vec(prop_oneof![32u8..127, 128u8..=255], 0..40)) {
+            let value = HeaderValue::from_bytes(&line).unwrap();
+            for name in CONDITIONS {
+                let mut request = HeaderMap::new();
+                request.insert(name, value.clone());
+                let _ = evaluate(&Method::GET, &request, Some(&value), at(MODIFIED), None);
+                let _ = range_applies(&request, Some(&value), at(MODIFIED), at(AFTER));
+            }
+        }
+
+        #[test]
+        fn a_tag_is_found_in_any_list(before in "(\"[a-z,]{0,4}\", ?){0,3}", tag in "(W/)?\"[!#-~]{0,6}\"") {
+            let mut request = HeaderMap::new();
+            request.insert(IF_NONE_MATCH, HeaderValue::from_str(&format!("{before}{tag}")).unwrap());
+            let etag = HeaderValue::from_str(&tag).unwrap();
+            prop_assert_eq!(evaluate(&Method::GET, &request, Some(&etag), None, None), NotModified);
+        }
+    }
+}

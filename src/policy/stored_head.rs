@@ -30,19 +30,21 @@ const OF_THE_HOP: [HeaderName; 10] = [
 /// `private="…"` and `no-cache="…"` name, and without Age, which is made anew for every use.
 pub fn stored_head(response: &HeaderMap, directives: &ResponseDirectives) -> HeaderMap {
     let mut head = response.clone();
-    let connection =
-        response.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
-    for name in connection.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()) {
-        head.remove(name);
-    }
+    remove_hop_fields(&mut head);
     for name in directives.private.fields().iter().chain(directives.no_cache.fields()) {
-        head.remove(name);
-    }
-    for name in OF_THE_HOP {
         head.remove(name);
     }
     head.remove(AGE);
     head
+}
+
+/// Connection fields and those that Connection names (RFC 9110 §7.6.1).
+pub(super) fn remove_hop_fields(head: &mut HeaderMap) {
+    let lines = head.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
+    let named: Vec<_> = lines.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect();
+    for name in named.into_iter().chain(OF_THE_HOP) {
+        head.remove(name);
+    }
 }
 
 #[cfg(test)]
