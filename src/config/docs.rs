@@ -10,6 +10,20 @@ use super::schema::{Default, Key, Kind, Table};
 pub fn reference() -> String {
     let mut page = String::new();
     table(&mut page, &ROOT, "", "");
+    page.push_str(
+        "### Not supported yet\n\nKnown, and refused by this build unless they are left out or off:\n\n",
+    );
+    for (path, refused) in NOT_YET {
+        let _ = match refused {
+            Refused::Table | Refused::AllButDefault => writeln!(page, "- `{path}`"),
+            Refused::Words(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+                writeln!(page, "- `{path}`: {}", words.join(", "))
+            }
+            Refused::Prefix(prefix) => writeln!(page, "- `{path}` that begins with `{prefix}`"),
+        };
+    }
+    page.push('\n');
     page
 }
 
@@ -41,6 +55,9 @@ fn table(page: &mut String, table: &'static Table, path: &str, shown: &str) {
 fn row(page: &mut String, key: &Key, path: &str) {
     let default = match key.default {
         Default::Required => "**required**".to_owned(),
+        Default::Is(r#""""#) if refuses_word(&join(path, key.name), "") => {
+            "**required**; `\"\"` is not supported yet".to_owned()
+        }
         Default::Is(text) => format!("`{text}`"),
         Default::Filled => "its keys' defaults".to_owned(),
         Default::Absent => "none".to_owned(),
@@ -49,13 +66,14 @@ fn row(page: &mut String, key: &Key, path: &str) {
     let _ = writeln!(page, "| `{}` | {value} | {default} | {} |", key.name, key.about);
 }
 
+fn refuses_word(path: &str, word: &str) -> bool {
+    let refused = |refused: &Refused| matches!(refused, Refused::Words(words) if words.contains(&word));
+    NOT_YET.iter().any(|(entry, what)| *entry == path && refused(what))
+}
+
 /// The kind in words, without the words this build refuses.
 fn value(kind: &Kind, path: &str) -> String {
-    let refused = |word: &str| {
-        NOT_YET.iter().any(|(entry, refused)| {
-            *entry == path && matches!(refused, Refused::Words(words) if words.contains(&word))
-        })
-    };
+    let refused = |word: &str| refuses_word(path, word);
     match kind {
         Kind::Word(words) => {
             let kept: Vec<String> =

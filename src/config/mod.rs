@@ -98,8 +98,7 @@ fn load_with(
     let env: BTreeMap<String, String> = env.collect();
     let file: Arc<str> = file_name.into();
     let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
-    let (mut root, mut errors) =
-        source::read(text, &file, &env).map_err(|error| ConfigErrors::new(vec![error]))?;
+    let (mut root, mut errors) = source::read(text, &file, &env)?;
 
     let mut walk = Walk { env: &env, folder, not_yet, errors: Vec::new(), literal_secrets: Vec::new() };
     walk.table(&mut root, &ROOT);

@@ -104,6 +104,14 @@ impl Kind {
 
     /// What a message says was expected.
     pub fn expected(&self) -> String {
+        self.expected_without(&[])
+    }
+
+    /// The same without words that would be refused in their turn.
+    pub fn expected_without(&self, refused: &[&str]) -> String {
+        let kept = |words: &[&'static str]| -> Vec<&'static str> {
+            words.iter().copied().filter(|word| !refused.contains(word)).collect()
+        };
         match self {
             Kind::Flag => "true or false".to_owned(),
             Kind::Text | Kind::Secret => "text".to_owned(),
@@ -115,8 +123,8 @@ impl Kind {
             Kind::Size(min, max) => format!("a size from {} to {}", show_size(*min), show_size(*max)),
             Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Number(min, max) => format!("a number from {min} to {max}"),
-            Kind::Word(words) => alternatives(words, None),
-            Kind::Or(words, other) => alternatives(words, Some(&other.expected())),
+            Kind::Word(words) => alternatives(&kept(words), None),
+            Kind::Or(words, other) => alternatives(&kept(words), Some(&other.expected())),
             Kind::List(_) => "a list".to_owned(),
             Kind::Table(_) | Kind::Map(_) => "a table".to_owned(),
             Kind::Tables(_) => "a list of tables".to_owned(),

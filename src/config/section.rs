@@ -62,6 +62,11 @@ impl<'a> Section<'a> {
         self.top.is_some()
     }
 
+    /// Whether the key is written in this table, not only in what lies under it.
+    pub fn owns(&self, key: &str) -> bool {
+        self.top.is_some_and(|node| node.get(key).is_some())
+    }
+
     /// How messages call it: `pool "photos"`.
     pub fn name(&self) -> String {
         self.table.name_of(self.anchor)

@@ -11,7 +11,7 @@ use figment::value::{Dict, Map, Num, Tag, Value as Fig};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml_edit::{Document, Item, TableLike, Value as Toml};
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, ConfigErrors, Place};
 use super::keys::ROOT;
 use super::node::{Node, Value};
 use super::schema::kind_at;
@@ -19,6 +19,9 @@ use super::schema::kind_at;
 /// Variables that begin so and hold a `__` are settings; others (`SEAWALL_TOKEN_KEY`, what Kubernetes injects) are not.
 const PREFIX: &str = "SEAWALL_";
 const LEVEL: &str = "__";
+
+/// Deeper than any key of the schema; bounds recursion.
+const DEEPEST: usize = 16;
 
 type Path = Vec<String>;
 
@@ -91,17 +94,11 @@ pub(super) fn read(
     text: &str,
     file: &Arc<str>,
     env: &BTreeMap<String, String>,
-) -> Result<(Node, Vec<ConfigError>), ConfigError> {
+) -> Result<(Node, Vec<ConfigError>), ConfigErrors> {
     let mut spots = Spots::new(Arc::clone(file), text);
-    let document = Document::parse(text).map_err(|error| ConfigError {
-        place: match error.span() {
-            Some(span) => spots.place(text, span.start),
-            None => Place::File(Arc::clone(file)),
-        },
-        key: String::new(),
-        message: format!("not TOML: {}", error.message().replace('\n', ", ")),
-        expected: None,
-        nearest: None,
+    let document = Document::parse(text).map_err(|error| {
+        let place = error.span().map_or(Place::File(Arc::clone(file)), |span| spots.place(text, span.start));
+        whole(place, format!("not TOML: {}", error.message().replace('\n', ", ")))
     })?;
     let mut walk = FileWalk { text, spots: &mut spots, path: Vec::new() };
     let dict = walk.table(document.as_table());
@@ -112,17 +109,16 @@ pub(super) fn read(
         }
     }
     let root = Place::File(Arc::clone(file));
-    let merged = figment.data().map_err(|error| ConfigError {
-        place: root.clone(),
-        key: String::new(),
-        message: error.to_string(),
-        expected: None,
-        nearest: None,
-    })?;
+    let merged = figment.data().map_err(|error| whole(root.clone(), error.to_string()))?;
     let dict = merged.into_iter().find(|(profile, _)| *profile == Profile::Default).map(|(_, dict)| dict);
     let mut merge = Merge { figment: &figment, spots: &spots, path: Vec::new(), errors: Vec::new() };
     let value = merge.table(dict.unwrap_or_default(), &root, false);
     Ok((Node { place: root, path: String::new(), value, taken_from: None }, merge.errors))
+}
+
+/// The one error there is when nothing can be read.
+fn whole(place: Place, message: String) -> ConfigErrors {
+    ConfigErrors::new(vec![ConfigError { place, key: String::new(), message, expected: None, nearest: None }])
 }
 
 /// A default as the schema writes it.
@@ -138,7 +134,8 @@ pub(super) fn literal(text: &str, place: &Place, path: &str) -> Option<Node> {
 
 fn variable(name: &str, raw: &str) -> Option<Variable> {
     let keys = name.strip_prefix(PREFIX).filter(|keys| keys.contains(LEVEL))?;
-    let path: Path = keys.split(LEVEL).map(str::to_ascii_lowercase).collect();
+    // What is cut off changes nothing: no key lies so deep, so the variable is an error either way.
+    let path: Path = keys.split(LEVEL).take(DEEPEST).map(str::to_ascii_lowercase).collect();
     let container = kind_at(&ROOT, &path).is_some_and(|kind| kind.is_container());
     let value = match raw.trim_start().as_bytes().first() {
         // Anything else stays the text it is: quotes would only be in the way.

@@ -123,11 +123,15 @@ impl Walk<'_> {
                 Kind::Secret => "something else".to_owned(),
                 _ => node.shown(),
             };
+            let expected = match refused(self.not_yet, &node.path) {
+                Some(Refused::Words(words)) => kind.expected_without(words),
+                _ => kind.expected(),
+            };
             self.errors.push(ConfigError {
                 place: node.place.clone(),
                 key: node.path.clone(),
-                message: format!("\"{}\" must be {}, not {shown}", node.path, kind.expected()),
-                expected: Some(kind.expected()),
+                message: format!("\"{}\" must be {expected}, not {shown}", node.path),
+                expected: Some(expected),
                 nearest: None,
             });
             node.value = Value::Broken;

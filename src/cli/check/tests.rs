@@ -59,8 +59,12 @@ tls.verify = false
 [[site]]
 hosts = ["*.a.example"]
 pool = "photos"
+[site.headers]
+debug = true
+response = { Server = "" }
 [site.cache]
 default_ttl = "60s"
+stale_if_error = "1d"
 query = { exclude = ["utm_*"] }
 [[site.rule]]
 path = "/private/*"
@@ -68,6 +72,12 @@ signed = [{ keys = [{ id = "2026-11", secret = "hunter2-hunter2-hunter2" }], max
 [[site.rule]]
 path = "/private/*"
 cache.enabled = false
+[[site.rule]]
+path = "/live/*"
+cache.stale_if_error = ""
+headers.debug = false
+[[site.rule]]
+path = "/same/*"
 "#;
 
 #[test]
@@ -93,6 +103,13 @@ fn a_right_file_is_explained() {
         "      signed: /* by token in \"token\", keys 2026-11, valid for at most 7d",
         "    rule 2: /private/*",
         "      not cached",
+        "    served stale for 1d when the origin fails, unless it says otherwise",
+        "    server is removed on the way to the client",
+        "    rule 3: /live/*",
+        "      not served stale when the origin fails, unless it says so",
+        "      no debug headers",
+        "    rule 4: /same/*",
+        "      as the site",
         "    http://[::1]:9000  weight 2",
         "    retry: 3 attempts, backoff 50ms, at most 20% of requests",
         "    S3: bucket b in r, path style; credentials from the configuration, access key AK",
@@ -106,7 +123,7 @@ fn a_right_file_is_explained() {
     }
     let warnings = [
         r#"warning: edge.toml:15: "pool.s3.credentials.secret_access_key" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
-        r#"warning: edge.toml:28: "site.rule.signed.keys.secret" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
+        r#"warning: edge.toml:32: "site.rule.signed.keys.secret" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
         r#"warning: pool "spare" takes any certificate (tls.verify is false)"#,
         r#"warning: pool "spare" is used by no site"#,
         r#"warning: site "*.a.example" is public for any host of *.a.example"#,

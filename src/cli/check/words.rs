@@ -41,22 +41,18 @@ fn cache(cache: &CacheRules) -> Vec<String> {
         return vec!["not cached".to_owned()];
     }
     let mut lines = vec!["cached".to_owned(), lifetime(cache)];
-    if !cache.status_ttl.is_empty() {
-        let each = cache.status_ttl.iter().map(|(code, ttl)| format!("{code} for {}", show_duration(*ttl)));
-        lines.push(format!("without explicit freshness: {}", list(each)));
-    }
+    let each = cache.status_ttl.iter().map(|(code, ttl)| format!("{code} for {}", show_duration(*ttl)));
+    let each = if cache.status_ttl.is_empty() { "no rule by status".to_owned() } else { list(each) };
+    lines.push(format!("without explicit freshness: {each}"));
     let stale = [
-        (cache.stale_while_revalidate, "while it is refreshed"),
+        (cache.stale_while_revalidate, "while the origin is asked"),
         (cache.stale_if_error, "when the origin fails"),
     ];
-    for (ttl, when) in stale {
-        if let Some(ttl) = ttl {
-            lines.push(format!(
-                "served stale for {} {when}, unless the origin says otherwise",
-                show_duration(ttl)
-            ));
-        }
-    }
+    // Said either way, so that a rule that takes it back shows it.
+    lines.extend(stale.map(|(ttl, when)| match ttl {
+        Some(ttl) => format!("served stale for {} {when}, unless it says otherwise", show_duration(ttl)),
+        None => format!("not served stale {when}, unless it says so"),
+    }));
     lines.push(key(cache));
     lines.push(match cache.ignore_request_no_cache {
         true => "a client's no-cache is ignored".to_owned(),
@@ -120,9 +116,7 @@ fn headers(headers: &HeaderRules) -> Vec<String> {
             lines.push(format!("{name} is {verb} on the way {side}"));
         }
     }
-    if headers.debug {
-        lines.push("debug headers".to_owned());
-    }
+    lines.push(if headers.debug { "debug headers" } else { "no debug headers" }.to_owned());
     lines
 }
 

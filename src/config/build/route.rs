@@ -53,7 +53,9 @@ fn pool(section: Section<'_>, pools: &[Named]) -> Option<PoolId> {
 fn cache(section: Section<'_>) -> CacheRules {
     let (min_ttl, max_ttl) = (section.maybe_duration("min_ttl"), section.maybe_duration("max_ttl"));
     if min_ttl.zip(max_ttl).is_some_and(|(min, max)| min > max) {
-        section.error("min_ttl", "\"min_ttl\" is longer than \"max_ttl\"");
+        // A rule may have brought either: the place is the rule's.
+        let key = if section.owns("max_ttl") && !section.owns("min_ttl") { "max_ttl" } else { "min_ttl" };
+        section.error(key, "\"min_ttl\" is longer than \"max_ttl\"");
     }
     let slice = section.size("slice");
     if !slice.is_power_of_two() && section.is_sound("slice") {

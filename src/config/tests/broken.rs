@@ -100,6 +100,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[log]\nlevel = \"inof\"", &[r#"e.toml:10: "log.level" has "inof", which is no level; did you mean "info"?"#]),
     ("[log]\nsample = 2", &[r#"e.toml:10: "log.sample" must be a number from 0 to 1, not 2"#]),
     // not built yet
+    ("[[pool]]\nname = \"b\"\nbalance = \"rign\"\nmembers = [{ url = \"http://a\" }]", &[r#"e.toml:11: "pool.balance" must be "ring", not "rign""#]),
+    // a bound that a rule breaks is the rule's
+    ("[site.cache]\nmin_ttl = \"2s\"\n[[site.rule]]\npath = \"/a\"\ncache.max_ttl = \"1s\"", &[r#"e.toml:13: "min_ttl" is longer than "max_ttl""#]),
     ("[[listener]]\naddress = \"[::]:1\"\nhttp3 = true\nproxy_protocol = true", &[r#"e.toml:11: "listener.http3" is not supported yet"#, r#"e.toml:12: "listener.proxy_protocol" is not supported yet"#]),
     ("[[listener]]\naddress = \"[::]:1\"\n[listener.tls.acme]\ndomains = [\"a\"]", &[r#"e.toml:11: "listener.tls.acme" is not supported yet"#]),
     ("[cache.disk]", &[r#"e.toml:9: "cache.disk" is not supported yet"#]),

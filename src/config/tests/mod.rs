@@ -84,6 +84,22 @@ mod never_panics {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn on_depth() {
+        let deep = |open: &str, close: &str| format!("x = {}{}", open.repeat(20_000), close.repeat(20_000));
+        let dotted = format!("{}x = 1", "a.".repeat(20_000));
+        let header = format!("[{}x]", "a.".repeat(20_000));
+        for text in [deep("[", "]"), deep("{a=", "}"), dotted, header] {
+            assert!(!errors(&text, &[]).is_empty());
+        }
+        let name = format!("SEAWALL{}", "__A".repeat(20_000));
+        let value = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+        assert_eq!(errors(BASE, &[(&name, "1")]).len(), 1);
+        assert!(
+            !errors(BASE, &[("SEAWALL_POOL", "1"), ("SEAWALL_SERVER__TRUSTED_PROXIES", &value)]).is_empty()
+        );
+    }
+
     /// Fragments that are nearly right reach further than noise does.
     const WORDS: [&str; 24] = [
         "[[pool]]",
