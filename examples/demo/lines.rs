@@ -51,9 +51,9 @@ pub fn write(out: &mut impl Write, edge: &Edge, origin: &Origin) -> anyhow::Resu
             format!("{HEAD} -H 'Range: bytes=5000000-5000099' {}", url(objects::LARGE)),
         ),
         ("a conditional request: 304", format!("{HEAD} -H 'If-None-Match: {etag}' {}", url(PICTURE))),
-        ("a private path without a signature: 403", format!("curl -k -sS {}", url(SECRET))),
-        ("with one, good for 15 minutes: 200", format!("curl -k -sS '{works}'")),
-        ("with one that has expired: 403", format!("curl -k -sS '{expired}'")),
+        ("a private path without a signature: 403", format!("curl -k -sS -i {}", url(SECRET))),
+        ("with one, good for 15 minutes: 200", format!("curl -k -sS -i '{works}'")),
+        ("with one that has expired: 403", format!("curl -k -sS -i '{expired}'")),
         (
             "a folder, with the token in the path: open it in a browser, its pictures load too",
             format!("curl -k -sS '{album}'"),

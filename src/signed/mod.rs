@@ -1,4 +1,7 @@
 //! Who may see a resource.
+//!
+//! In this order: [`split_path_token`] takes a token out of the path, the request is routed by what is left,
+//! [`Verifiers::verify`] judges it by the tables of that route, and [`Changes`] are applied before key and origin.
 
 mod carrier; // where a credential stands in a request, and the request without it
 mod claims; // what a token says, and its wire format

@@ -75,6 +75,8 @@ fn a_signature_of_ours_is_the_first_condition() {
     let expired = sign(&Claims { expires: 1, ..claims() }, &Secret::new("not ours")).unwrap();
     let swapped = sign(&Claims { key_id: "new", ..claims() }, &secret()).unwrap();
     let unknown = sign(&Claims { key_id: "x", ..claims() }, &secret()).unwrap();
+    let long_path = format!("/{}", "a".repeat(4000));
+    let long = sign(&Claims { scope: Scope::Path(&long_path), ..claims() }, &secret()).unwrap();
     let same_mac_without_domain = {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret().expose().as_bytes());
         format!("{signed}.{}", BASE64.encode(hmac::sign(&key, signed.as_bytes())))
@@ -92,7 +94,7 @@ fn a_signature_of_ours_is_the_first_condition() {
         (&format!("{good}="), Malformed),
         (&format!(" {good}"), Malformed),
         (&format!("{signed}A.{mac}"), Malformed),
-        (&format!("v1.{}.{mac}", "A".repeat(5000)), Malformed),
+        (&long, Malformed),
         (&expired, BadSignature),
         (&swapped, BadSignature),
         (&unknown, UnknownKey),
