@@ -60,7 +60,8 @@ pub(super) async fn exchange(
             Ok(response) => return answer(response, pooled, member, head, start),
             Err(Sent { error, untouched }) => {
                 let silent = pooled.received() == received && matches!(error, FetchError::Broken { .. });
-                if !untouched && !(silent && replayable) {
+                let repeatable = untouched || (silent && replayable);
+                if !repeatable {
                     return Err(error);
                 }
                 tracing::debug!(member = %member.label, %error, "pooled connection was dead");

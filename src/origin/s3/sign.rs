@@ -148,6 +148,36 @@ mod tests {
         assert!(signed.headers.values().all(HeaderValue::is_sensitive));
     }
 
+    /// The signatures botocore 1.43 (`S3SigV4Auth`) makes of the same requests.
+    #[test]
+    fn botocore_signs_alike() {
+        let s3 = s3(|s3| {
+            s3.credentials = S3Credentials::Static {
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+                secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                session_token: Some(Secret::new("the-token")),
+            };
+        });
+        let now = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        for (path, query, signature) in [
+            ("/a%20b+c/f%C3%BCr()", None, "67ee4d1f0da13bfa15e115c8f87f22764aaf1443c4c292f7443cb69fe13e6685"),
+            (
+                "/test.txt",
+                Some("versionId=x%2By"),
+                "d38d9ab26ea0af7370fd15094169273d16d6de45c0c7901e583d49eafcb78501",
+            ),
+        ] {
+            let (host, query) = (HeaderValue::from_static("h"), query.map(str::as_bytes));
+            let Plan::Send(object) = s3.plan(&Method::GET, path.as_bytes(), query, &host).unwrap() else {
+                panic!("not sent")
+            };
+            let endpoint = "s3.eu-central-1.amazonaws.com";
+            let signed = s3.sign(&Method::GET, &object, endpoint, &HeaderMap::new(), now).unwrap();
+            let authorization = signed.headers.get("authorization").unwrap().to_str().unwrap();
+            assert!(authorization.ends_with(signature), "{path}: {authorization}");
+        }
+    }
+
     #[test]
     fn anonymous_requests_bear_no_name() {
         let signed = signed(&s3(|s3| s3.credentials = S3Credentials::Anonymous), "/a");

@@ -1,0 +1,146 @@
+//! Who is asked: names, ejection, health.
+
+use super::*;
+
+#[tokio::test]
+async fn localhost_needs_no_dns() {
+    let server = Server::start(|_, _, _| ok("here")).await;
+    let mut pool = pool(&[]);
+    pool.members = vec![member("localhost", server.address.port())];
+    let world = World::new(pool);
+    let response = world.fetch(get("/")).await.unwrap();
+    assert_eq!(response.trip.member.as_ref(), format!("localhost:{0}/127.0.0.1", server.address.port()));
+}
+
+#[tokio::test]
+async fn a_key_stays_with_its_member() {
+    let servers = [
+        Server::start(|_, _, _| ok("a")).await,
+        Server::start(|_, _, _| ok("b")).await,
+        Server::start(|_, _, _| ok("c")).await,
+    ];
+    let addresses: Vec<_> = servers.iter().map(|s| s.address).collect();
+    let world = World::new(pool(&addresses));
+    let turned: Vec<_> = addresses.iter().rev().copied().collect();
+    let other = World::new(pool(&turned));
+    let mut who = std::collections::BTreeSet::new();
+    for n in 0..40 {
+        let path = format!("/{n}");
+        let (_, first) = world.get(&path).await.unwrap();
+        assert_eq!(world.get(&path).await.unwrap().1, first);
+        assert_eq!(other.get(&path).await.unwrap().1, first);
+        who.insert(first);
+    }
+    assert_eq!(who.len(), 3);
+}
+
+#[tokio::test]
+async fn load_above_the_bound_goes_to_the_next() {
+    let servers = [Server::start(|_, _, _| SILENT()).await, Server::start(|_, _, _| SILENT()).await];
+    let world = World::new(pool(&[servers[0].address, servers[1].address]));
+    let client = world.client.clone();
+    let asks: Vec<_> = (0..10)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.fetch(PoolId(0), get("/one")).await.map(|r| r.status) })
+        })
+        .collect();
+    world.until(|_| servers[0].requests() + servers[1].requests() == 10).await;
+    for server in &servers {
+        assert!(server.requests() <= 7, "1.25 times half of ten, rounded up: {}", server.requests());
+    }
+    asks.iter().for_each(tokio::task::JoinHandle::abort);
+    world.until(|world| world.metric("seawall_origin_connections") == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_member_that_fails_is_ejected_and_tried_again() {
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let state = broken.clone();
+    let server =
+        Server::start(
+            move |_, _, _| {
+                if state.load(std::sync::atomic::Ordering::Relaxed) { CLOSE() } else { ok("well") }
+            },
+        )
+        .await;
+    let mut pool = pool(&[server.address]);
+    pool.breaker.consecutive_failures = 3;
+    pool.breaker.open_for = Duration::from_millis(100);
+    let world = World::new(pool);
+    for _ in 0..3 {
+        assert_eq!(world.get("/").await.unwrap_err().as_str(), "broken");
+    }
+    assert_eq!(world.get("/").await.unwrap_err().refusal().as_str(), "origin_unavailable");
+    assert_eq!(server.requests(), 3);
+    assert_eq!(world.metric("seawall_origin_member_up"), 0.0);
+    broken.store(false, std::sync::atomic::Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.get("/").await.unwrap().1, "well");
+    assert_eq!(world.metric("seawall_origin_member_up"), 1.0);
+}
+
+#[tokio::test]
+async fn health_checks_take_a_member_out() {
+    let sick = Server::start(
+        |_, _, head| if head.starts_with("GET /health ") { status(500, "") } else { ok("sick") },
+    )
+    .await;
+    let well = Server::start(|_, _, _| ok("well")).await;
+    let mut pool = pool(&[sick.address, well.address]);
+    pool.health = Some(config::Health {
+        path: "/health".into(),
+        interval: Duration::from_millis(10),
+        timeout: Duration::from_secs(2),
+        expect: vec![200],
+        unhealthy_after: 3,
+        healthy_after: 2,
+    });
+    let world = World::new(pool);
+    world.until(|world| world.metric("seawall_origin_member_up") == 1.0).await;
+    assert!(sick.requests() >= 3);
+    for n in 0..20 {
+        assert_eq!(world.get(&format!("/{n}")).await.unwrap().1, "well");
+    }
+}
+
+#[tokio::test]
+async fn the_pools_own_zone_comes_first() {
+    let near = Server::start(|_, _, _| ok("near")).await;
+    let far = Server::start(|_, _, _| ok("far")).await;
+    let mut pool = pool(&[near.address, far.address]);
+    pool.zone = "a".into();
+    pool.members[0].zone = "a".into();
+    pool.members[1].zone = "b".into();
+    let world = World::new(pool);
+    for n in 0..20 {
+        assert_eq!(world.get(&format!("/{n}")).await.unwrap().1, "near");
+    }
+}
+
+#[tokio::test]
+async fn other_balances_spread_one_key() {
+    for balance in [config::Balance::RoundRobin, config::Balance::LeastRequests] {
+        let servers = [Server::start(|_, _, _| ok("")).await, Server::start(|_, _, _| ok("")).await];
+        let mut pool = pool(&[servers[0].address, servers[1].address]);
+        pool.balance = balance;
+        let world = World::new(pool);
+        for _ in 0..40 {
+            world.get("/same").await.unwrap();
+        }
+        let (a, b) = (servers[0].requests(), servers[1].requests());
+        match balance {
+            config::Balance::RoundRobin => assert_eq!((a, b), (20, 20)),
+            _ => assert!(a > 0 && b > 0, "{a} {b}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_no_reason_not_to_start() {
+    let mut pool = pool(&[]);
+    pool.members = vec![member("no-such-host.invalid", 80)];
+    pool.timeouts.connect = Duration::from_millis(200);
+    let error = World::new(pool).get("/").await.unwrap_err();
+    assert_eq!(error.refusal().as_str(), "origin_unresolved");
+}

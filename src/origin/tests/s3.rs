@@ -1,0 +1,152 @@
+//! A bucket behind a server that checks signatures itself (s3s), and pages of a scripted one.
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+
+use super::*;
+use crate::config::{S3, S3Credentials, S3Style, Secret};
+
+const ID: &str = "AKIAIOSFODNN7EXAMPLE";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/// An S3 server over a folder, with one bucket, `photos`.
+async fn bucket(files: &[(&str, &str)]) -> (tempfile::TempDir, SocketAddr) {
+    let folder = tempfile::tempdir().unwrap();
+    for (key, body) in files {
+        let path = folder.path().join("photos").join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, body).unwrap();
+    }
+    let service = {
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        builder.set_auth(SimpleAuth::from_single(ID, SECRET));
+        builder.build()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    });
+    (folder, address)
+}
+
+fn s3_pool(address: SocketAddr, secret: &str) -> Pool {
+    let mut pool = pool(&[address]);
+    pool.s3 = Some(S3 {
+        bucket: Some("photos".into()),
+        region: "us-east-1".into(),
+        style: S3Style::Path,
+        prefix: String::new(),
+        index: None,
+        credentials: S3Credentials::Static {
+            access_key_id: ID.into(),
+            secret_access_key: Secret::new(secret),
+            session_token: None,
+        },
+        not_found: 404,
+    });
+    pool
+}
+
+#[tokio::test]
+async fn objects_are_read_with_our_signature() {
+    let files = [
+        ("a.txt", "plain"),
+        ("a b+c%(1).txt", "awkward"),
+        ("für/ü.txt", "unicode"),
+        ("dir/index.html", "index"),
+    ];
+    let (_folder, address) = bucket(&files).await;
+    let mut pool = s3_pool(address, SECRET);
+    pool.s3.as_mut().unwrap().index = Some("index.html".into());
+    let world = World::new(pool);
+    for (path, body) in [
+        ("/a.txt", "plain"),
+        ("/a.txt?list-type=2&acl", "plain"),
+        ("/a%20b+c%25(1).txt", "awkward"),
+        ("/a%20b%2Bc%25%281%29.txt", "awkward"),
+        ("/f%C3%BCr/%C3%BC.txt", "unicode"),
+        ("/dir/", "index"),
+    ] {
+        assert_eq!(world.get(path).await.unwrap(), (200, body.into()), "{path}");
+    }
+    let mut range = get("/a.txt");
+    range.headers.insert("range", HeaderValue::from_static("bytes=1-2"));
+    range.headers.insert("authorization", HeaderValue::from_static("Bearer of the client"));
+    range.headers.insert("x-amz-acl", HeaderValue::from_static("public-read"));
+    let response = world.fetch(range).await.unwrap();
+    assert_eq!(response.status, 206);
+    assert!(response.headers.keys().all(|name| !name.as_str().starts_with("x-amz-")));
+    assert_eq!(text(response).await.unwrap(), "la");
+}
+
+#[tokio::test]
+async fn a_missing_key_is_not_found_and_nothing_of_s3_shows() {
+    let (_folder, address) = bucket(&[("a.txt", "plain")]).await;
+    let world = World::new(s3_pool(address, SECRET));
+    for method in [Method::GET, Method::HEAD] {
+        let response = world.fetch(request(method, "/missing", RequestBody::Empty)).await.unwrap();
+        assert_eq!(response.status, 404);
+        assert_eq!(response.headers.get("content-length").unwrap(), "0");
+        assert!(response.headers.get("content-type").is_none());
+        assert_eq!(text(response).await.unwrap(), "");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_the_edges_fault() {
+    let (_folder, address) = bucket(&[("a.txt", "plain")]).await;
+    let error = World::new(s3_pool(address, "wrong")).get("/a.txt").await.unwrap_err();
+    assert_eq!(error, FetchError::Refused { code: "SignatureDoesNotMatch".into() });
+    assert_eq!(error.refusal().as_str(), "origin_refused");
+}
+
+#[tokio::test]
+async fn nothing_but_objects_can_be_asked_for() {
+    let server = Server::start(|_, _, _| ok("a listing")).await;
+    let world = World::new(s3_pool(server.address, SECRET));
+    for path in ["/", "/?list-type=2", "/?acl", "//", "/x%2F..%2F"] {
+        let response = world.fetch(get(path)).await.unwrap();
+        assert_eq!((response.status.as_u16(), response.trip.attempts), (404, 0), "{path}");
+    }
+    let error =
+        world.fetch(request(Method::PUT, "/a", RequestBody::Empty)).await.map(|r| r.status).unwrap_err();
+    assert_eq!(error.refusal().as_str(), "method_not_allowed");
+    assert_eq!(server.requests(), 0);
+}
+
+#[tokio::test]
+async fn pages_of_s3_stay_here() {
+    let page = |code: u16, name: &str| {
+        let xml = format!("<?xml version=\"1.0\"?><Error><Code>{name}</Code><HostId>h</HostId></Error>");
+        Act::Reply(format!(
+            "HTTP/1.1 {code} X\r\nContent-Type: application/xml\r\nx-amz-request-id: 1\r\nContent-Length: {}\r\n\r\n{xml}",
+            xml.len()
+        ))
+    };
+    let server = Server::start(move |_, _, head| match head.split(' ').nth(1) {
+        Some("/photos/denied") => page(403, "AccessDenied"),
+        Some("/photos/busy") => page(503, "SlowDown"),
+        _ => page(412, "PreconditionFailed"),
+    })
+    .await;
+    let mut pool = s3_pool(server.address, SECRET);
+    pool.retry.attempts = 2;
+    pool.s3.as_mut().unwrap().not_found = 410;
+    let world = World::new(pool);
+    for (path, status, attempts) in [("/denied", 410, 1), ("/busy", 503, 2), ("/other", 412, 1)] {
+        let response = world.fetch(get(path)).await.unwrap();
+        assert_eq!((response.status.as_u16(), response.trip.attempts), (status, attempts), "{path}");
+        let names: Vec<_> = response.headers.keys().map(http::HeaderName::as_str).collect();
+        assert_eq!(names, ["content-length"], "{path}");
+        assert_eq!(text(response).await.unwrap(), "");
+    }
+}
