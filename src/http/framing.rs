@@ -157,7 +157,7 @@ impl HeadScan {
                 self.finish_line(piece);
                 rest
             }
-            [_, rest @ ..] => {
+            [_cr, rest @ ..] => {
                 self.carried.push(piece);
                 if rest.is_empty() {
                     self.after_cr = true;
