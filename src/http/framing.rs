@@ -10,6 +10,7 @@
 mod defect;
 
 pub use self::defect::Defect;
+use super::decimal;
 use super::list::{is_ows, trim};
 
 /// How many bytes follow a head.
@@ -218,7 +219,8 @@ impl HeadScan {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts = self.hosts.saturating_add(1),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 self.lengths = self.lengths.saturating_add(1);
-                self.length = if cut { None } else { number(trim(value.get(1..).unwrap_or_default())) };
+                self.length =
+                    if cut { None } else { decimal::parse(trim(value.get(1..).unwrap_or_default())) };
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 self.codings = self.codings.saturating_add(1);
@@ -272,17 +274,6 @@ fn find_colon(line: &[u8]) -> Option<usize> {
         }
     }
     memchr::memchr(b':', line)
-}
-
-/// `1*DIGIT` that fits 64 bits.
-fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 /// How much of a line that comes in pieces is kept: enough for every name and value that is looked at.

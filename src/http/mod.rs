@@ -2,6 +2,7 @@
 
 pub mod accept_encoding;
 pub mod cache_status;
+pub mod decimal;
 pub mod etag;
 pub mod forwarded;
 pub mod framing;
