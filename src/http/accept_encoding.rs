@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 use smallvec::SmallVec;
 
-use super::list::{elements, is_tchar, split, trim};
+use super::list::{is_tchar, trim};
 
 /// A content coding the edge knows how to make, in the canonical order of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,8 +33,15 @@ impl Coding {
     }
 
     fn of(token: &[u8]) -> Option<Self> {
-        let is = |name: &str| token.eq_ignore_ascii_case(name.as_bytes());
-        if is("x-gzip") { Some(Self::Gzip) } else { Self::ALL.into_iter().find(|coding| is(coding.as_str())) }
+        let coding = match token.len() {
+            2 => Self::Br,
+            4 if matches!(token, [b'g' | b'G', ..]) => Self::Gzip,
+            4 => Self::Zstd,
+            6 => return token.eq_ignore_ascii_case(b"x-gzip").then_some(Self::Gzip),
+            8 => Self::Identity,
+            _ => return None,
+        };
+        token.eq_ignore_ascii_case(coding.as_str().as_bytes()).then_some(coding)
     }
 }
 
@@ -55,7 +62,9 @@ impl Codings {
         let mut stated = [None; 4];
         let mut wildcard = None;
         let mut codings = Self::default();
-        for element in elements(headers, &header::ACCEPT_ENCODING) {
+        for element in
+            headers.get_all(header::ACCEPT_ENCODING).iter().flat_map(|line| members(line.as_bytes()))
+        {
             let (token, wanted) = parse_element(element)?;
             match Coding::of(token) {
                 Some(coding) => {
@@ -101,15 +110,18 @@ impl Codings {
     }
 }
 
+/// The grammar has no quoted strings, so every comma separates.
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
+}
+
 /// `codings [ weight ]`: the token, and whether its weight is above 0.
 fn parse_element(element: &[u8]) -> Option<(&[u8], bool)> {
-    let mut parts = split(element, b';');
-    let token = parts.next().filter(|token| token.iter().all(|&byte| is_tchar(byte)))?;
-    let wanted = match parts.next() {
-        None => true,
-        Some(weight) => weight_is_positive(weight)?,
+    let (token, wanted) = match memchr::memchr(b';', element) {
+        None => (element, true),
+        Some(at) => (trim(element.get(..at)?), weight_is_positive(element.get(at + 1..)?)?),
     };
-    parts.next().is_none().then_some((token, wanted))
+    (!token.is_empty() && token.iter().all(|&byte| is_tchar(byte))).then_some((token, wanted))
 }
 
 /// `q=` and a qvalue (RFC 9110 §12.4.2); `None` if it is malformed.
@@ -167,6 +179,9 @@ mod tests {
             (&["gzip;level=9"], None),
             (&["gzip;q=1;q=1"], None),
             (&["gz ip"], None),
+            (&[";q=1"], None),
+            (&["gzip;"], None),
+            (&["Br,ZSTD,Identity;q=0,brrr"], Some("zstd br brrr")),
         ] {
             assert_eq!(read(lines).as_deref(), expected, "{lines:?}");
         }

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
+use super::decimal;
 use super::list::{elements, is_tchar, split, trim, unquote};
 
 /// `cache-status`
@@ -176,24 +177,12 @@ impl<'a> CacheStatus<'a> {
 /// Numbers of structured fields have at most 15 digits (RFC 9651 §3.3.1).
 const MAX_INTEGER: i64 = 999_999_999_999_999;
 
-/// Without the formatting machinery: this is on the way of every hit.
 fn write_number(out: &mut SmallVec<[u8; 128]>, name: &str, number: i64) {
     out.extend_from_slice(name.as_bytes());
     if number < 0 {
         out.push(b'-');
     }
-    let first_digit = out.len();
-    let mut rest = number.clamp(-MAX_INTEGER, MAX_INTEGER).unsigned_abs();
-    loop {
-        out.push(b'0' + (rest % 10) as u8);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(first_digit..) {
-        digits.reverse();
-    }
+    decimal::push(out, number.clamp(-MAX_INTEGER, MAX_INTEGER).unsigned_abs());
 }
 
 /// A token if it can be one, else a string (RFC 9651 §3.3.3, §3.3.4). What neither may have becomes `?`.

@@ -156,11 +156,11 @@ pub fn client_ip(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr
 }
 
 /// Members of a list without quoted strings, last first.
-fn rsplit(line: &[u8]) -> impl Iterator<Item = SmallVec<[u8; 48]>> {
+fn rsplit(line: &[u8]) -> impl Iterator<Item = SmallVec<[u8; 64]>> {
     line.rsplit(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty()).map(SmallVec::from_slice)
 }
 
-fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl Iterator<Item = SmallVec<[u8; 48]>>) -> IpAddr {
+fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl Iterator<Item = SmallVec<[u8; 64]>>) -> IpAddr {
     let mut client = peer;
     for node in nodes {
         let Some(address) = parse_node(&node) else { break };
@@ -181,7 +181,7 @@ fn parse_node(node: &[u8]) -> Option<IpAddr> {
 }
 
 /// A parameter of a Forwarded element, without quotes. Names are compared without case (RFC 7239 §4).
-fn forwarded_param(element: &[u8], name: &[u8]) -> Option<SmallVec<[u8; 48]>> {
+fn forwarded_param(element: &[u8], name: &[u8]) -> Option<SmallVec<[u8; 64]>> {
     split(element, b';').find_map(|pair| {
         let equals = memchr::memchr(b'=', pair)?;
         let (key, value) = (pair.get(..equals)?, pair.get(equals + 1..)?);

@@ -10,6 +10,7 @@
 mod defect;
 
 pub use self::defect::Defect;
+use super::decimal;
 use super::list::{is_ows, trim};
 
 /// How many bytes follow a head.
@@ -97,7 +98,7 @@ impl HeadScan {
             rest = self.resolve_cr(rest);
         }
         while self.place != Place::Complete {
-            let Some(end) = memchr::memchr2(b'\r', b'\n', rest) else {
+            let Some(end) = find_line_end(rest) else {
                 self.carried.push(rest);
                 return bytes.len();
             };
@@ -157,7 +158,7 @@ impl HeadScan {
                 self.finish_line(piece);
                 rest
             }
-            [_, rest @ ..] => {
+            [_cr, rest @ ..] => {
                 self.carried.push(piece);
                 if rest.is_empty() {
                     self.after_cr = true;
@@ -202,8 +203,7 @@ impl HeadScan {
         if line.first().copied().is_some_and(is_ows) {
             self.note(Defect::FoldedLine);
         }
-        // Names are short: a plain loop is faster here than setting up a vector search.
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
+        let Some(colon) = find_colon(line) else { return };
         let (name, value) = line.split_at_checked(colon).unwrap_or_default();
         if name.last().copied().is_some_and(is_ows) {
             self.note(Defect::SpaceBeforeColon);
@@ -213,12 +213,14 @@ impl HeadScan {
     }
 
     /// `value` begins with the colon.
+    #[inline]
     fn framing_field(&mut self, name: &[u8], value: &[u8], cut: bool) {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts = self.hosts.saturating_add(1),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 self.lengths = self.lengths.saturating_add(1);
-                self.length = if cut { None } else { number(trim(value.get(1..).unwrap_or_default())) };
+                self.length =
+                    if cut { None } else { decimal::parse(trim(value.get(1..).unwrap_or_default())) };
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 self.codings = self.codings.saturating_add(1);
@@ -234,15 +236,44 @@ impl HeadScan {
     }
 }
 
-/// `1*DIGIT` that fits 64 bits.
-fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// The first CR or LF.
+///
+/// Most lines are short, and for them eight bytes at a time in a register beat the set-up of a vector search: 47 ns
+/// against 70 for a head of 149 bytes in 7 lines. Long lines get the vector search.
+fn find_line_end(text: &[u8]) -> Option<usize> {
+    if text.first() == Some(&b'\r') {
+        return Some(0);
     }
-    text.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
+    let (words, _) = text.as_chunks::<8>();
+    for (at, word) in words.iter().take(6).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte below 0x20; above the lowest such byte there may be false ones.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        if controls != 0 {
+            let found = at * 8 + (controls.trailing_zeros() / 8) as usize;
+            match text.get(found) {
+                Some(b'\r' | b'\n') => return Some(found),
+                _ => break,
+            }
+        }
+    }
+    memchr::memchr2(b'\r', b'\n', text)
+}
+
+/// The first colon. Names are short.
+fn find_colon(line: &[u8]) -> Option<usize> {
+    let (words, _) = line.as_chunks::<8>();
+    for (at, word) in words.iter().take(4).enumerate() {
+        let others = u64::from_le_bytes(*word) ^ (ONES * u64::from(b':'));
+        let colons = others.wrapping_sub(ONES) & !others & HIGHS;
+        if colons != 0 {
+            return Some(at * 8 + (colons.trailing_zeros() / 8) as usize);
+        }
+    }
+    memchr::memchr(b':', line)
 }
 
 /// How much of a line that comes in pieces is kept: enough for every name and value that is looked at.

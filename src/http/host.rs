@@ -4,6 +4,8 @@ use std::net::Ipv6Addr;
 
 use smallvec::SmallVec;
 
+use super::decimal;
+
 /// How a request arrived, or how the first proxy says it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -57,10 +59,10 @@ pub const MAX_LEN: usize = 255;
 /// A host, with its port if that is not the scheme's.
 ///
 /// Lower case, without a dot at the end, IPv6 as RFC 5952 writes it, in brackets (RFC 3986 §3.2.2, §6.2.2, §6.2.3).
-/// Internationalised names have to come as A-labels. Held in place: no allocation up to 48 bytes.
+/// Internationalised names have to come as A-labels. Held in place: no allocation up to 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host {
-    text: SmallVec<[u8; 48]>,
+    text: SmallVec<[u8; 64]>,
     /// Where the port's colon stands, or the end.
     name_len: usize,
     port: Option<u16>,
@@ -78,7 +80,8 @@ impl Host {
         }
         let name_len = text.len();
         if let Some(port) = port {
-            text.extend_from_slice(format!(":{port}").as_bytes());
+            text.push(b':');
+            decimal::push(&mut text, u64::from(port));
         }
         Ok(Self { text, name_len, port })
     }
@@ -143,20 +146,18 @@ fn parse_port(text: &[u8]) -> Result<Option<u16>, HostError> {
     if text.len() > 5 {
         return Err(HostError::BadPort);
     }
-    let port = text.iter().try_fold(0u32, |port, byte| {
-        byte.is_ascii_digit().then(|| port * 10 + u32::from(byte - b'0')).ok_or(HostError::BadPort)
-    })?;
-    u16::try_from(port).ok().filter(|port| *port != 0).map(Some).ok_or(HostError::BadPort)
+    let port = decimal::parse(text).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
+    port.map(Some).ok_or(HostError::BadPort)
 }
 
-fn write_address(address: &[u8], out: &mut SmallVec<[u8; 48]>) -> Result<(), HostError> {
+fn write_address(address: &[u8], out: &mut SmallVec<[u8; 64]>) -> Result<(), HostError> {
     let text = std::str::from_utf8(address).map_err(|_| HostError::BadAddress)?;
     let address: Ipv6Addr = text.parse().map_err(|_| HostError::BadAddress)?;
     out.extend_from_slice(format!("[{address}]").as_bytes());
     Ok(())
 }
 
-fn write_name(name: &[u8], out: &mut SmallVec<[u8; 48]>) -> Result<(), HostError> {
+fn write_name(name: &[u8], out: &mut SmallVec<[u8; 64]>) -> Result<(), HostError> {
     if name.len() > MAX_LEN {
         return Err(HostError::TooLong);
     }

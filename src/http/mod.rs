@@ -4,6 +4,7 @@ pub mod accept_encoding;
 pub mod cache_control;
 pub mod cache_status;
 pub mod date;
+pub mod decimal;
 pub mod directive;
 pub mod etag;
 pub mod forwarded;

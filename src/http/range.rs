@@ -9,6 +9,7 @@ use std::fmt;
 use http::HeaderValue;
 use smallvec::SmallVec;
 
+use super::decimal;
 use super::list::{split, trim};
 
 /// A field with more ranges than this, as written, is ignored.
@@ -115,27 +116,18 @@ pub fn parse_unresolved(value: &HeaderValue) -> Option<RangeSpecs> {
     (!specs.is_empty()).then_some(specs)
 }
 
+/// A number too large for us is larger than any body, so it saturates.
 fn parse_spec(text: &[u8]) -> Option<RangeSpec> {
     let dash = memchr::memchr(b'-', text)?;
     let (before, after) = (text.get(..dash)?, text.get(dash + 1..)?);
     match (before, after) {
-        ([], len) => Some(RangeSpec::Suffix { len: saturating_number(len)? }),
-        (first, []) => Some(RangeSpec::From { first: saturating_number(first)? }),
+        ([], len) => Some(RangeSpec::Suffix { len: decimal::parse_saturating(len)? }),
+        (first, []) => Some(RangeSpec::From { first: decimal::parse_saturating(first)? }),
         (first, last) => {
-            let (first, last) = (saturating_number(first)?, saturating_number(last)?);
+            let (first, last) = (decimal::parse_saturating(first)?, decimal::parse_saturating(last)?);
             (first <= last).then_some(RangeSpec::FromTo { first, last })
         }
     }
-}
-
-/// `1*DIGIT` of any length: a number too large for us is larger than any body.
-fn saturating_number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0u64, |number, byte| {
-        byte.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
-    })
 }
 
 /// What ranges as written mean for a representation of `len` bytes.
@@ -206,7 +198,7 @@ impl ContentRange {
         let (unit, rest) = (text.get(..space)?, text.get(space + 1..)?);
         let slash = memchr::memchr(b'/', rest)?;
         let (range, complete) = (rest.get(..slash)?, rest.get(slash + 1..)?);
-        let complete = if complete == b"*" { None } else { Some(number(complete)?) };
+        let complete = if complete == b"*" { None } else { Some(decimal::parse(complete)?) };
         if !unit.eq_ignore_ascii_case(b"bytes") {
             return None;
         }
@@ -214,7 +206,7 @@ impl ContentRange {
             return Some(Self::Unsatisfied { complete: complete? });
         }
         let dash = memchr::memchr(b'-', range)?;
-        let (first, last) = (number(range.get(..dash)?)?, number(range.get(dash + 1..)?)?);
+        let (first, last) = (decimal::parse(range.get(..dash)?)?, decimal::parse(range.get(dash + 1..)?)?);
         (first <= last && complete.is_none_or(|complete| last < complete)).then_some(Self::Satisfied {
             first,
             last,
@@ -227,14 +219,6 @@ impl ContentRange {
         // The text has digits, `bytes` and `*-/ ` only, so the second arm is never taken.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("bytes */0"))
     }
-}
-
-/// `1*DIGIT` that fits.
-fn number(text: &[u8]) -> Option<u64> {
-    text.iter()
-        .all(u8::is_ascii_digit)
-        .then_some(text)
-        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
 }
 
 impl fmt::Display for ContentRange {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, percent_encode_byte};
 
 pub use super::host::{Host, HostError, Scheme};
 
@@ -91,24 +91,12 @@ pub fn normalise_path(path: &str) -> Result<Cow<'_, str>, PathError> {
     if !path.starts_with('/') {
         return Err(PathError::NotAbsolute);
     }
-    let path = if path.bytes().all(|byte| matches!(class(byte), Class::Unreserved | Class::Reserved)) {
-        Cow::Borrowed(path)
-    } else {
-        respell_path(path)?
-    };
+    let path = respell(path, Part::Path).map_err(|fault| match fault {
+        Fault::BadPercent => PathError::BadPercent,
+        Fault::Control => PathError::Control,
+        Fault::Backslash => PathError::Backslash,
+    })?;
     if has_dot_segment(&path) { remove_dot_segments(&path).map(Cow::Owned) } else { Ok(path) }
-}
-
-fn respell_path(path: &str) -> Result<Cow<'_, str>, PathError> {
-    respell(
-        path,
-        |byte| class(byte) == Class::Reserved,
-        |fault| match fault {
-            Fault::BadPercent => Err(PathError::BadPercent),
-            Fault::RawControl | Fault::EncodedControl(_) => Err(PathError::Control),
-            Fault::RawBackslash => Err(PathError::Backslash),
-        },
-    )
 }
 
 /// The query in its one spelling, without its `?`; `None` if it is empty, which equals no query.
@@ -118,104 +106,97 @@ pub fn normalise_query(query: &str) -> Result<Option<Cow<'_, str>>, QueryError> 
     if query.is_empty() {
         return Ok(None);
     }
-    let reserved = |byte| class(byte) == Class::Reserved || byte == b'?';
-    let query = respell(query, reserved, |fault| match fault {
-        Fault::BadPercent => Err(QueryError::BadPercent),
-        Fault::RawControl | Fault::EncodedControl(0) => Err(QueryError::Control),
-        // Line ends in a parameter are data; nothing downstream reads them as structure.
-        Fault::EncodedControl(_) | Fault::RawBackslash => Ok(()),
-    })?;
-    Ok(Some(query))
+    respell(query, Part::Query).map(Some).map_err(|fault| match fault {
+        Fault::BadPercent => QueryError::BadPercent,
+        Fault::Control | Fault::Backslash => QueryError::Control,
+    })
 }
 
-/// What a path or a query may forbid.
+/// What is normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Path,
+    Query,
+}
+
+impl Part {
+    /// Line ends in a parameter are data, nothing downstream reads them as structure; NUL ends a C string.
+    fn forbids_encoded(self, value: u8) -> bool {
+        class(value) == Class::Control && (self == Self::Path || value == 0)
+    }
+}
+
+/// Why a text has no normal spelling.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     BadPercent,
-    RawControl,
-    EncodedControl(u8),
-    RawBackslash,
+    Control,
+    Backslash,
 }
 
 /// Upper-case hex, unreserved bytes decoded, foreign bytes encoded (RFC 3986 §6.2.2.1, §6.2.2.2).
-fn respell<E>(
-    text: &str,
-    reserved: impl Fn(u8) -> bool,
-    allow: impl Fn(Fault) -> Result<(), E>,
-) -> Result<Cow<'_, str>, E> {
+fn respell(text: &str, part: Part) -> Result<Cow<'_, str>, Fault> {
     let bytes = text.as_bytes();
-    let mut out: Option<String> = None;
-    // Made at the first difference, from what was the same until there.
-    let changed = |out: &mut Option<String>, until: usize| {
-        if out.is_none() {
-            let mut copy = String::with_capacity(text.len() + 16);
-            copy.push_str(text.get(..until).unwrap_or_default());
-            *out = Some(copy);
-        }
-    };
+    let mut out = Respelled { text, changed: None };
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let mut taken = 1;
         match class(byte) {
-            Class::Unreserved => push(&mut out, byte),
-            _ if reserved(byte) => push(&mut out, byte),
+            Class::Unreserved | Class::Reserved => out.keep(byte),
             Class::Percent => {
-                taken = 3;
                 let digits = bytes.get(at + 1..at + 3).unwrap_or_default();
-                // `allow` refuses this fault everywhere; were it not to, the `%` would be encoded.
-                let Some(value) = hex_pair(digits) else {
-                    allow(Fault::BadPercent)?;
-                    changed(&mut out, at);
-                    push_encoded(&mut out, byte);
-                    at += 1;
-                    continue;
-                };
-                match class(value) {
-                    Class::Control => allow(Fault::EncodedControl(value))?,
-                    Class::Unreserved => changed(&mut out, at),
-                    _ => {}
-                }
-                if digits.iter().any(u8::is_ascii_lowercase) {
-                    changed(&mut out, at);
+                let value = hex_pair(digits).ok_or(Fault::BadPercent)?;
+                if part.forbids_encoded(value) {
+                    return Err(Fault::Control);
                 }
                 if class(value) == Class::Unreserved {
-                    push(&mut out, value);
+                    out.change(at).push(char::from(value));
+                } else if digits.iter().any(u8::is_ascii_lowercase) {
+                    out.change(at).push_str(percent_encode_byte(value));
                 } else {
-                    push_encoded(&mut out, value);
+                    [byte].iter().chain(digits).for_each(|&byte| out.keep(byte));
                 }
+                at += digits.len();
             }
-            kind => {
-                match (kind, byte) {
-                    (Class::Control, _) => allow(Fault::RawControl)?,
-                    (_, b'\\') => allow(Fault::RawBackslash)?,
-                    _ => {}
-                }
-                changed(&mut out, at);
-                push_encoded(&mut out, byte);
-            }
+            Class::Control => return Err(Fault::Control),
+            Class::Foreign if byte == b'?' && part == Part::Query => out.keep(byte),
+            Class::Foreign if byte == b'\\' && part == Part::Path => return Err(Fault::Backslash),
+            Class::Foreign => out.change(at).push_str(percent_encode_byte(byte)),
         }
-        at += taken;
+        at += 1;
     }
-    Ok(out.map_or(Cow::Borrowed(text), Cow::Owned))
+    Ok(out.changed.map_or(Cow::Borrowed(text), Cow::Owned))
 }
 
-/// Nothing to do as long as the text is unchanged.
-fn push(out: &mut Option<String>, byte: u8) {
-    if let Some(out) = out {
-        out.push(char::from(byte));
-    }
+/// A text that is copied at the first difference.
+struct Respelled<'a> {
+    text: &'a str,
+    changed: Option<String>,
 }
 
-fn push_encoded(out: &mut Option<String>, byte: u8) {
-    if let Some(out) = out {
-        out.push_str(percent_encoding::percent_encode_byte(byte));
+impl Respelled<'_> {
+    /// The next byte of the text stays.
+    fn keep(&mut self, byte: u8) {
+        if let Some(changed) = &mut self.changed {
+            changed.push(char::from(byte));
+        }
+    }
+
+    /// From byte `at` of the text on there is a difference: what to append to.
+    fn change(&mut self, at: usize) -> &mut String {
+        self.changed.get_or_insert_with(|| {
+            let mut copy = String::with_capacity(self.text.len() + 16);
+            copy.push_str(self.text.get(..at).unwrap_or_default());
+            copy
+        })
     }
 }
 
 fn has_dot_segment(path: &str) -> bool {
-    memchr::memmem::find_iter(path.as_bytes(), b"/.").any(|at| {
-        let segment = path.get(at + 1..).unwrap_or_default();
-        matches!(segment.split('/').next(), Some("." | ".."))
+    let bytes = path.as_bytes();
+    memchr::memchr_iter(b'.', bytes).any(|at| {
+        let begins_segment = at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'/');
+        begins_segment
+            && matches!(bytes.get(at + 1..).unwrap_or_default(), [] | [b'/', ..] | [b'.'] | [b'.', b'/', ..])
     })
 }
 

@@ -52,85 +52,59 @@ pub fn selecting_key(names: &[HeaderName], headers: &HeaderMap) -> SelectingKey 
     let mut key = SelectingKey::new();
     for name in names {
         key.extend_from_slice(name.as_str().as_bytes());
-        if !headers.contains_key(name) {
-            key.push(ABSENT);
-            continue;
-        }
-        let rule = Rule::of(name);
-        key.push(rule.tag());
-        let length_at = key.len();
-        key.extend_from_slice(&[0; 4]);
-        let rule = rule.write(name, headers, &mut key);
-        if let Some(tag) = length_at.checked_sub(1).and_then(|at| key.get_mut(at)) {
-            *tag = rule.tag();
-        }
-        let length = u32::try_from(key.len() - length_at - 4).unwrap_or(u32::MAX).to_be_bytes();
-        if let Some(place) = key.get_mut(length_at..length_at + 4) {
-            place.copy_from_slice(&length);
+        let head_at = key.len();
+        key.extend_from_slice(&[0; 5]);
+        let value_at = key.len();
+        let form = write_value(name, headers, &mut key);
+        let length = u32::try_from(key.len() - value_at).unwrap_or(u32::MAX);
+        if let Some([form_place, length_place @ ..]) = key.get_mut(head_at..value_at) {
+            *form_place = form as u8;
+            length_place.copy_from_slice(&length.to_be_bytes());
         }
     }
     key
 }
 
-/// Neither this nor a [`Rule::tag`] may stand in a field name, so they also end it.
-const ABSENT: u8 = 0;
-
-/// How a field's value is made canonical.
+/// What a value in the key is; its byte also ends the name, in which it may not stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    /// Lines combined, trimmed.
-    AsIs,
-    /// And white space around commas made uniform.
-    List,
-    /// And around semicolons, and lower-cased.
-    Language,
-    /// The set of acceptable codings.
-    Encoding,
+enum Form {
+    Absent = 0,
+    /// As it was sent, but for white space and letter case.
+    Text = 1,
+    /// A set of codings, which is not to be taken for a text that looks like it.
+    Codings = 2,
 }
 
-impl Rule {
-    fn of(name: &HeaderName) -> Self {
-        match *name {
-            header::ACCEPT_ENCODING => Self::Encoding,
-            header::ACCEPT_LANGUAGE => Self::Language,
-            header::ORIGIN
-            | header::COOKIE
-            | header::AUTHORIZATION
-            | header::USER_AGENT
-            | header::REFERER
-            | header::HOST
-            | header::FROM
-            | header::CONTENT_TYPE => Self::AsIs,
-            _ => Self::List,
-        }
+fn write_value(name: &HeaderName, headers: &HeaderMap, out: &mut SelectingKey) -> Form {
+    if !headers.contains_key(name) {
+        return Form::Absent;
     }
-
-    /// Tells a reduced value from a raw one with the same text.
-    const fn tag(self) -> u8 {
-        if matches!(self, Self::Encoding) { 2 } else { 1 }
-    }
-
-    /// Appends the canonical value; gives back the rule that was used.
-    fn write(self, name: &HeaderName, headers: &HeaderMap, out: &mut SelectingKey) -> Self {
-        if self == Self::Encoding {
-            if let Some(codings) = Codings::of(headers) {
+    let write: fn(&[u8], &mut SelectingKey) = match *name {
+        header::ACCEPT_ENCODING => match Codings::of(headers) {
+            Some(codings) => {
                 codings.write_to(out);
-                return self;
+                return Form::Codings;
             }
-            return Self::List.write(name, headers, out);
+            None => write_list,
+        },
+        header::ACCEPT_LANGUAGE => write_language,
+        header::ORIGIN
+        | header::COOKIE
+        | header::AUTHORIZATION
+        | header::USER_AGENT
+        | header::REFERER
+        | header::HOST
+        | header::FROM
+        | header::CONTENT_TYPE => |line, out| out.extend_from_slice(trim(line)),
+        _ => write_list,
+    };
+    for (at, line) in headers.get_all(name).into_iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
         }
-        for (at, line) in headers.get_all(name).into_iter().enumerate() {
-            if at > 0 {
-                out.extend_from_slice(b", ");
-            }
-            match self {
-                Self::AsIs => out.extend_from_slice(trim(line.as_bytes())),
-                Self::Language => write_language(line.as_bytes(), out),
-                Self::List | Self::Encoding => write_list(line.as_bytes(), out),
-            }
-        }
-        self
+        write(line.as_bytes(), out);
     }
+    Form::Text
 }
 
 fn write_list(line: &[u8], out: &mut SelectingKey) {
@@ -244,7 +218,7 @@ mod tests {
         let two = selecting_key(&names, &headers(&[("a", "xb"), ("b", "y")]));
         let three = selecting_key(&names, &headers(&[("a", "x")]));
         assert!(one != two && two != three && one != three);
-        assert_eq!(three.as_slice(), b"a\x01\x00\x00\x00\x01xb\x00");
+        assert_eq!(three.as_slice(), b"a\x01\x00\x00\x00\x01xb\x00\x00\x00\x00\x00");
         assert!(selecting_key(&[], &headers(&[("a", "x")])).is_empty());
     }
 
