@@ -1,16 +1,14 @@
 //! What the cache counts.
 
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::memory::MemoryTier;
 
 /// Counters and gauges of the tiers and of fills.
 #[derive(Debug, Clone)]
 pub struct CacheMetrics {
-    /// Bytes held, by tier; set at scrape.
-    pub bytes: IntGaugeVec,
-    /// Entries held, by tier; set at scrape.
-    pub entries: IntGaugeVec,
-    /// Bytes a tier may hold.
-    pub capacity: IntGaugeVec,
     /// Entries evicted from RAM to make room.
     pub evictions: IntCounter,
     /// Bytes of them.
@@ -42,16 +40,9 @@ impl CacheMetrics {
             let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counters.clone())).map(|()| counters)
         };
-        let gauges = |name, help| {
-            let gauges = IntGaugeVec::new(Opts::new(name, help), &["tier"])?;
-            registry.register(Box::new(gauges.clone())).map(|()| gauges)
-        };
         let fills_active = IntGauge::new("seawall_fills_active", "Fills under way.")?;
         registry.register(Box::new(fills_active.clone()))?;
         Ok(Self {
-            bytes: gauges("seawall_cache_bytes", "Bytes held by a cache tier, heads and bookkeeping included.")?,
-            entries: gauges("seawall_cache_entries", "Entries held by a cache tier.")?,
-            capacity: gauges("seawall_cache_capacity_bytes", "Bytes a cache tier may hold.")?,
             evictions: counter("seawall_cache_evictions_total", "Entries evicted from RAM to make room.")?,
             evicted_bytes: counter("seawall_cache_evicted_bytes_total", "Bytes evicted from RAM to make room.")?,
             stores: counter("seawall_cache_stores_total", "Responses stored.")?,
@@ -66,5 +57,45 @@ impl CacheMetrics {
             )?,
             broken: counter("seawall_fills_broken_total", "Fills whose body broke off.")?,
         })
+    }
+}
+
+/// What the tiers hold, looked up when somebody asks.
+#[derive(Debug)]
+pub struct TierUsage {
+    memory: MemoryTier,
+    bytes: IntGaugeVec,
+    entries: IntGaugeVec,
+    capacity: IntGaugeVec,
+}
+
+impl TierUsage {
+    /// Of this tier.
+    pub fn new(memory: MemoryTier) -> Result<Self, prometheus::Error> {
+        let gauges = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["tier"]);
+        Ok(Self {
+            memory,
+            bytes: gauges("seawall_cache_bytes", "Bytes held by a cache tier, heads and bookkeeping included.")?,
+            entries: gauges("seawall_cache_entries", "Entries held by a cache tier.")?,
+            capacity: gauges("seawall_cache_capacity_bytes", "Bytes a cache tier may hold.")?,
+        })
+    }
+
+    fn gauges(&self) -> [&IntGaugeVec; 3] {
+        [&self.bytes, &self.entries, &self.capacity]
+    }
+}
+
+impl Collector for TierUsage {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (bytes, entries) = self.memory.usage();
+        for (gauge, value) in self.gauges().into_iter().zip([bytes, entries, self.memory.capacity()]) {
+            gauge.with_label_values(&["memory"]).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        self.gauges().into_iter().flat_map(Collector::collect).collect()
     }
 }

@@ -1,9 +1,97 @@
 //! The command line.
 
-pub mod check;
+pub mod check; // explain a configuration, or everything that is wrong with it
+pub mod serve; // run the edge
 pub mod sign; // make a signed URL
 
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config;
+use crate::http::time::Time;
+
+/// A caching CDN edge in one binary: TLS, a RAM cache, an origin ring, signed URLs.
+#[derive(Debug, Parser)]
+#[command(name = "seawall", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  seawall check --config edge.toml
+  seawall serve --config edge.toml
+  seawall sign  --config edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
+  seawall completions bash > /etc/bash_completion.d/seawall";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the edge until SIGTERM or Ctrl-C, then finish what is in flight.
+    #[command(after_help = "Signals:
+  SIGTERM, SIGINT  stop accepting, finish requests in flight within server.shutdown_timeout; twice: at once
+  SIGUSR1          reopen the access log after rotating it
+
+Example:
+  SEAWALL_CACHE__MEMORY__CAPACITY=2GiB seawall serve --config edge.toml")]
+    Serve(FileArguments),
+    /// Check a configuration and explain it; exit 1 and every error at once if it is wrong.
+    #[command(after_help = "Example:
+  seawall check --config edge.toml")]
+    Check(FileArguments),
+    /// Make a signed URL.
+    Sign(sign::SignArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:
+  seawall completions zsh > ~/.zfunc/_seawall")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
+    config: PathBuf,
+}
+
 /// Parses the arguments and runs a command.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let result = match Arguments::parse().command {
+        Command::Serve(file) => {
+            drop(out);
+            serve::run(&file.config)
+        }
+        Command::Check(file) => {
+            drop(out);
+            check::run(&file.config)
+        }
+        Command::Sign(arguments) => {
+            let load = |path: &std::path::Path| Ok(config::load(path)?);
+            sign::run(&arguments, load, Time::system(), &mut out).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "seawall", &mut out);
+            out.flush().map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "seawall: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

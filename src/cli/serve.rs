@@ -1,0 +1,228 @@
+//! `seawall serve`: the edge from its parts, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::admin::{self, AdminServer, AdminState, Readiness};
+use crate::cache::fill::Fills;
+use crate::cache::memory::MemoryTier;
+use crate::cache::metrics::CacheMetrics;
+use crate::config::{self, Config};
+use crate::edge::clock::Clock;
+use crate::edge::route::Sites;
+use crate::edge::worker::{Shared, Worker};
+use crate::http::forwarded::Via;
+use crate::origin::{OriginMetrics, Origins};
+use crate::server::{self, BoundAddress, ServerMetrics};
+use crate::telemetry::{self, AccessLog, HotKeys, Metrics, Recorder};
+
+/// Runs the edge until SIGTERM or SIGINT.
+///
+/// # Errors
+/// A configuration that is wrong, an address that is taken, a file that can't be read: nothing is started then.
+pub fn run(path: &Path) -> Result<ExitCode> {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(errors) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{errors}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let _tracing = telemetry::tracing_init(&config.log)?;
+    // Before anything listens, so that no signal is missed.
+    let control = Control::start()?;
+    let signals = control.handle().block_on(async { Signals::new() })?;
+    let running = start_on(control, config, Clock::system())?;
+    for bound in running.addresses() {
+        tracing::info!(address = %bound, "listening");
+    }
+    if let Some(address) = running.admin_address() {
+        tracing::info!(%address, "admin listening");
+    }
+    let finished = running.until(signals);
+    Ok(if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A running edge.
+pub struct Running {
+    server: server::Running,
+    admin: Option<AdminServer>,
+    readiness: Arc<Readiness>,
+    access: AccessLog,
+    control: Control,
+    shutdown_timeout: Duration,
+}
+
+/// Starts the edge; it serves when this returns.
+///
+/// # Errors
+/// As [`run`], once the configuration is read.
+pub fn start(config: Config, clock: Clock) -> Result<Running> {
+    start_on(Control::start()?, config, clock)
+}
+
+fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
+    let names: Vec<String> = config.sites.iter().map(|site| site.name.clone()).collect();
+    let metrics = Arc::new(Metrics::new(&names)?);
+    let registry = metrics.registry();
+    let cache_metrics = CacheMetrics::register(registry)?;
+    let memory = MemoryTier::new(config.cache.memory.capacity, &cache_metrics);
+    registry.register(Box::new(crate::cache::metrics::TierUsage::new(memory.clone())?))?;
+    let access = AccessLog::start(&config.log, &metrics)?;
+    let hot = Arc::new(HotKeys::new());
+    let readiness = Arc::new(Readiness::new());
+    let origin_metrics = OriginMetrics::register(registry)?;
+    let origins = {
+        let _inside = control.handle().enter();
+        control.handle().spawn(clock.clone().tick());
+        Origins::start(&config, origin_metrics)?
+    };
+    let shared = Arc::new(Shared {
+        sites: Sites::new(&config.sites),
+        memory,
+        fills: Arc::new(Fills::default()),
+        clock: clock.clone(),
+        cache_metrics,
+        server_name: config.server.server_name.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        max_object: config.cache.memory.max_object,
+        limits: config.server.limits.clone(),
+        via: Via::new(&config.server.server_name)?,
+    });
+    // Both bind before either serves.
+    let bound = server::bind(&config, ServerMetrics::register(registry)?)?;
+    let admin = config
+        .admin
+        .address
+        .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
+        .transpose()?;
+    let server = {
+        let (shared, access, hot, metrics) = (shared, access.clone(), Arc::clone(&hot), Arc::clone(&metrics));
+        bound.serve(move |_| Worker {
+            shared: Arc::clone(&shared),
+            client: origins.client(),
+            recorder: Recorder::new(metrics.shard(), access.clone()),
+            hot: hot.shard(clock.now()),
+        })?
+    };
+    let state = Arc::new(AdminState {
+        metrics,
+        hot,
+        readiness: Arc::clone(&readiness),
+        token: config.admin.token.clone(),
+        server_name: config.server.server_name.clone(),
+    });
+    let admin = admin.map(|listener| AdminServer::start(listener, state)).transpose()?;
+    readiness.set(Readiness::STARTING, false);
+    Ok(Running { server, admin, readiness, access, control, shutdown_timeout: config.server.shutdown_timeout })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addresses(&self) -> &[BoundAddress] {
+        self.server.addresses()
+    }
+
+    /// Where the admin listener is, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(AdminServer::address)
+    }
+
+    /// Stops accepting, finishes what is in flight within `server.shutdown_timeout`, and stops. False: not all
+    /// of it finished.
+    pub fn stop(self) -> bool {
+        self.readiness.set(Readiness::DRAINING, true);
+        let finished = self.server.drain(self.shutdown_timeout);
+        if let Some(admin) = self.admin {
+            admin.stop();
+        }
+        self.access.close();
+        self.control.stop();
+        finished
+    }
+
+    /// Waits for a signal, then stops; a second one ends the process at once.
+    fn until(self, mut signals: Signals) -> bool {
+        let handle = self.control.handle().clone();
+        let access = self.access.clone();
+        handle.block_on(async {
+            loop {
+                tokio::select! {
+                    () = signals.stop() => return,
+                    _ = signals.reopen.recv() => access.reopen(),
+                }
+            }
+        });
+        tracing::info!(timeout = ?self.shutdown_timeout, "stopping");
+        handle.spawn(async move {
+            signals.stop().await;
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(130);
+        });
+        let finished = self.stop();
+        tracing::info!(finished, "stopped");
+        finished
+    }
+}
+
+/// The signals an operator sends.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    reopen: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A thread for what belongs to no request: the clock, name resolution, health checks, signals.
+struct Control {
+    handle: Handle,
+    stop: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Control {
+    fn start() -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            let _ = runtime.block_on(stopped);
+        };
+        let thread = std::thread::Builder::new().name("seawall-control".into()).spawn(run)?;
+        Ok(Self { handle, stop, thread })
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.thread.join();
+    }
+}
