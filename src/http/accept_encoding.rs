@@ -71,8 +71,13 @@ impl Codings {
                     let place = stated.get_mut(coding as usize)?;
                     *place = Some(wanted || *place == Some(true));
                 }
+                None if token.is_empty() || !token.iter().all(|&byte| is_tchar(byte)) => return None,
                 None if token == b"*" => wildcard = Some(wanted),
-                None if wanted => codings.others.push(token.to_ascii_lowercase().into()),
+                None if wanted => {
+                    let mut other = SmallVec::from_slice(token);
+                    other.make_ascii_lowercase();
+                    codings.others.push(other);
+                }
                 None => {}
             }
         }
@@ -115,13 +120,13 @@ fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
 }
 
-/// `codings [ weight ]`: the token, and whether its weight is above 0.
+/// `codings [ weight ]`: the token, not yet checked, and whether its weight is above 0.
 fn parse_element(element: &[u8]) -> Option<(&[u8], bool)> {
     let (token, wanted) = match memchr::memchr(b';', element) {
         None => (element, true),
         Some(at) => (trim(element.get(..at)?), weight_is_positive(element.get(at + 1..)?)?),
     };
-    (!token.is_empty() && token.iter().all(|&byte| is_tchar(byte))).then_some((token, wanted))
+    Some((token, wanted))
 }
 
 /// `q=` and a qvalue (RFC 9110 §12.4.2); `None` if it is malformed.

@@ -176,7 +176,8 @@ fn write_name(name: &[u8], out: &mut SmallVec<[u8; 64]>) -> Result<(), HostError
     if after_dot {
         return Err(HostError::BadName);
     }
-    out.extend(name.iter().map(u8::to_ascii_lowercase));
+    out.extend_from_slice(name);
+    out.make_ascii_lowercase();
     Ok(())
 }
 
