@@ -156,7 +156,8 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
             }
             io.close().await;
         }
-        End::Stalled => io.reset(),
+        // The drop resets it.
+        End::Stalled => {}
     }
 }
 
