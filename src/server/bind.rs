@@ -42,7 +42,7 @@ pub enum BindError {
         /// As configured.
         address: String,
         /// Why.
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// No thread to watch certificates.
     #[error("watching certificates: {0}")]
@@ -103,7 +103,10 @@ pub fn bind(config: &Config, metrics: ServerMetrics) -> Result<Bound, BindError>
     for (index, listener) in config.listeners.iter().enumerate() {
         let address = name(&listener.address);
         let tls = listener.tls.as_ref().map(|tls| tls::load(tls, &config.sites)).transpose();
-        loaded.push(tls.map_err(|source| BindError::Tls { index, address: address.clone(), source })?);
+        loaded.push(tls.map_err(|source| {
+            let source = Box::new(source);
+            BindError::Tls { index, address: address.clone(), source }
+        })?);
         let (own, to) = sockets_of(&listener.address, workers).map_err(|source| BindError::Socket {
             index,
             address,

@@ -156,7 +156,8 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
             }
             io.close().await;
         }
-        End::Stalled => io.reset(),
+        // The drop resets it.
+        End::Stalled => {}
     }
 }
 
@@ -171,14 +172,16 @@ async fn http2<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
     }
 }
 
+type Answer<H> = Response<Tracked<<H as Handler>::Body>>;
+
 /// The service in hyper's terms.
 fn calls<H: Handler>(
     service: Arc<Service<H>>,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
-    Response = Response<Tracked<H::Body>>,
+    Response = Answer<H>,
     Error = Infallible,
-    Future: Future<Output = Result<Response<Tracked<H::Body>>, Infallible>> + Send + 'static,
+    Future: Future<Output = Result<Answer<H>, Infallible>> + Send + 'static,
 > {
     hyper::service::service_fn(move |request| {
         let service = service.clone();

@@ -56,7 +56,10 @@ pub async fn drive<C: Connection>(mut connection: Pin<&mut C>, state: &ConnState
                     state.go();
                     connection.as_mut().go();
                 }
-                Some(Due::Idle | Due::Gone | Due::Stalled) => return Poll::Ready(End::Stalled),
+                Some(Due::Idle | Due::Gone | Due::Stalled) => {
+                    state.abandon();
+                    return Poll::Ready(End::Stalled);
+                }
             }
         }
     })

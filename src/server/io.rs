@@ -69,11 +69,6 @@ impl GuardedIo {
         let _ = tokio::time::timeout(LINGER, goodbye).await;
     }
 
-    /// Gives up on the client.
-    pub fn reset(self) {
-        self.stream.reset_on_drop();
-    }
-
     fn begin_answer(&mut self, refusal: Refusal) {
         self.refused = Some(refusal);
         if let Some(scan) = &mut self.scan {
@@ -124,7 +119,7 @@ impl GuardedIo {
                 return Poll::Ready(Ok(()));
             }
             if let Some(refusal) = scan.refused() {
-                if !self.state.quiet() {
+                if self.answer.is_none() && !self.state.answered(scan.heads()) {
                     self.reader = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
@@ -159,6 +154,14 @@ impl GuardedIo {
             self.prefix = Vec::new();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for GuardedIo {
+    fn drop(&mut self) {
+        if self.state.abandoned() {
+            self.stream.reset_on_drop();
+        }
     }
 }
 

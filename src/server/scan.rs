@@ -24,6 +24,8 @@ pub struct Scan {
     part: Part,
     /// The head's bytes so far, when it came in more than one read; otherwise empty.
     carry: Vec<u8>,
+    /// Heads that passed, wrapping.
+    heads: u32,
 }
 
 #[derive(Debug)]
@@ -43,7 +45,7 @@ enum Part {
 impl Scan {
     /// A scanner before the first byte of a connection.
     pub fn new(limits: HeadLimits) -> Self {
-        Self { limits, part: Part::Gap(0), carry: Vec::new() }
+        Self { limits, part: Part::Gap(0), carry: Vec::new(), heads: 0 }
     }
 
     /// Takes what was read and says how much of it may pass on: all of it, or what stands before a refusal.
@@ -67,6 +69,7 @@ impl Scan {
                         }
                         Progress::Complete(taken) => {
                             at += taken;
+                            self.heads = self.heads.wrapping_add(1);
                             self.part = facts.body().map_or(Part::Gap(0), Part::Body);
                         }
                         Progress::Refused(refusal) => {
@@ -123,6 +126,11 @@ impl Scan {
             Part::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// How many heads have passed, wrapping.
+    pub fn heads(&self) -> u32 {
+        self.heads
     }
 
     /// Whether a head has begun and not ended.

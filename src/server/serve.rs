@@ -113,10 +113,12 @@ impl Running {
     /// then what is left is dropped. Blocks until the threads have ended. True if nothing had to be dropped.
     pub fn drain(mut self, timeout: Duration) -> bool {
         self.shared.drain.start(Instant::now() + timeout);
-        // A worker that panicked has not finished.
-        std::mem::take(&mut self.threads)
-            .into_iter()
-            .fold(true, |all, thread| thread.join().unwrap_or(false) && all)
+        let mut finished = true;
+        for thread in std::mem::take(&mut self.threads) {
+            // A worker that panicked has not finished.
+            finished &= thread.join().unwrap_or(false);
+        }
+        finished
     }
 }
 

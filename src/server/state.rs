@@ -51,6 +51,8 @@ pub struct ConnState {
     deadlines: Deadlines,
     /// Requests whose responses have not ended.
     in_flight: AtomicU32,
+    /// Requests that ever reached the service, wrapping.
+    begun: AtomicU32,
     /// HTTP/1: the response has ended, its last bytes may still be in hyper's buffer.
     ending: AtomicBool,
     /// Since when there is no request: the end of the last response, or the accept.
@@ -69,6 +71,8 @@ pub struct ConnState {
     going_since: AtomicU64,
     /// The driver found a head overdue; the IO answers it.
     overdue: AtomicBool,
+    /// The driver gave up on the client; the IO resets.
+    abandoned: AtomicBool,
 }
 
 impl ConnState {
@@ -78,6 +82,7 @@ impl ConnState {
             clock,
             deadlines,
             in_flight: AtomicU32::new(0),
+            begun: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             idle_since: AtomicU64::new(accepted),
             head_since: AtomicU64::new(0),
@@ -87,6 +92,7 @@ impl ConnState {
             taken_at: AtomicU64::new(0),
             going_since: AtomicU64::new(0),
             overdue: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +104,7 @@ impl ConnState {
     /// A request has reached the service.
     pub fn begin(&self) {
         self.in_flight.fetch_add(1, Relaxed);
+        self.begun.fetch_add(1, Relaxed);
         self.ending.store(false, Relaxed);
         if self.fresh.load(Relaxed) {
             self.fresh.store(false, Relaxed);
@@ -131,8 +138,12 @@ impl ConnState {
         self.in_flight.load(Relaxed) == 0 && !self.ending.load(Relaxed)
     }
 
-    /// HTTP/1: bytes have arrived, after which a head is incomplete or is not. `since` is when the first
-    /// bytes came, if that was before.
+    /// HTTP/1: the responses to so many requests are all written.
+    pub fn answered(&self, heads: u32) -> bool {
+        self.quiet() && self.begun.load(Relaxed) == heads
+    }
+
+    /// HTTP/1: bytes have arrived, after which a head is incomplete or is not.
     pub fn head(&self, incomplete: bool) {
         match (incomplete, self.head_since.load(Relaxed)) {
             (true, 0) => {
@@ -190,6 +201,16 @@ impl ConnState {
     /// Whether the head is overdue.
     pub fn overdue(&self) -> bool {
         self.overdue.load(Relaxed)
+    }
+
+    /// The client is given up.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Relaxed);
+    }
+
+    /// Whether the client was given up.
+    pub fn abandoned(&self) -> bool {
+        self.abandoned.load(Relaxed)
     }
 
     /// The earliest deadline there is by now, and what is due then.
