@@ -1,0 +1,3 @@
+//! x
+#[path = "../world/mod.rs"]
+mod world;
