@@ -1,6 +1,7 @@
 //! Clients: a comfortable one that sends good requests, under it a connection that sends exact bytes.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
@@ -23,6 +24,11 @@ impl Client {
     /// The same client asking for another host (and, over TLS, naming it in SNI).
     pub fn host(&self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    /// The same client speaking plain HTTP to where TLS is expected.
+    pub fn without_tls(&self) -> Self {
+        Self { tls: false, ..self.clone() }
     }
 
     /// A new connection.
@@ -179,6 +185,20 @@ impl Connection {
             Ok(seen)
         };
         within(format!("the response to a {method}"), whole).await
+    }
+
+    /// Sends `byte` again and again, `pause` apart, until the edge answers.
+    pub async fn trickle(&mut self, byte: u8, pause: Duration) -> Seen {
+        let answered = async {
+            loop {
+                match tokio::time::timeout(pause, self.try_read("GET")).await {
+                    Ok(answer) => return answer,
+                    Err(_) => self.send([byte]).await,
+                }
+            }
+        };
+        let answer = within("the edge to lose patience with a trickle", answered).await;
+        answer.unwrap_or_else(|broken| panic!("the answer to a trickle: {broken}"))
     }
 
     /// The interim response that must come next.
