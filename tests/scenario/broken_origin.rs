@@ -8,7 +8,7 @@ async fn without_retries() -> World {
     World::new().pool(NO_RETRY).start().await
 }
 
-/// The client sees the break, and the next one gets the whole from the origin: the part was not stored.
+/// The client sees the break (if the head is not yet on its way when the body breaks, there is no response at all), and the next one gets the whole from the origin: the part was not stored.
 async fn breaks_and_is_not_stored(broken: Answer) {
     let world = without_retries().await;
     world.origin().then(Expect::get("/a"), broken);
@@ -16,6 +16,7 @@ async fn breaks_and_is_not_stored(broken: Answer) {
     let seen = world.client().get("/a").try_send().await;
     match seen {
         Err(Broken::Cut { body }) => assert!(b"hello".starts_with(&body), "{body:?}"),
+        Err(Broken::NoResponse) => {}
         other => panic!("the client should see the response break: {other:?}"),
     }
     world.get("/a").await.assert_stored(200, "hello world");
@@ -65,7 +66,9 @@ async fn a_pause_in_the_body_longer_than_idle_breaks_it() {
     let world = World::new().pool(&format!("[pool.timeouts]\nidle = \"200ms\"\n{NO_RETRY}")).start().await;
     let never = Gate::new("never opened");
     world.origin().always("/a", Answer::fresh("hello", 60).hold(&never).body("more"));
-    assert!(matches!(world.client().get("/a").try_send().await, Err(Broken::Cut { .. })));
+    let mut client = world.client().get("/a").begin().await;
+    client.read(5).await;
+    assert!(matches!(client.rest().await, Err(Broken::Cut { .. })));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A stale object asks the origin whether it still holds (RFC 9111 §4.3).
 
-use crate::world::{Answer, Expect, World};
+use crate::world::{Answer, Expect, Gate, World};
 
 fn version(body: &str, etag: &str) -> Answer {
     Answer::fresh(body, 10).header("ETag", etag)
@@ -57,6 +57,29 @@ async fn without_an_etag_the_last_change_is_asked_for() {
     world.advance(11);
     world.get("/a").await.assert(200, "hello");
     world.get("/a").await.assert_hit(200, "hello");
+}
+
+#[tokio::test]
+async fn many_clients_of_a_stale_object_make_one_revalidation() {
+    let world = World::start().await;
+    let answered = Gate::new("the origin may answer");
+    world.origin().then(Expect::get("/a"), version("hello", "\"v1\""));
+    let confirmed = Answer::status(304).header("ETag", "\"v1\"").header("Cache-Control", "max-age=100");
+    world.origin().then(Expect::get("/a").has("if-none-match", "\"v1\""), confirmed.head_after(&answered));
+    world.get("/a").await;
+    world.advance(11);
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        let mut connection = world.client().connect().await;
+        connection.send(world.client().get("/a").bytes()).await;
+        waiting.push(connection);
+    }
+    world.origin().got(2).await;
+    answered.open();
+    for mut connection in waiting {
+        connection.read("GET").await.assert(200, "hello");
+    }
+    assert_eq!(world.origin().count(), 2);
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ impl World {
 
     /// A client of the plain listener.
     pub fn client(&self) -> Client {
-        Client { address: self.edge.listener(0), tls: false, host: HOST.to_owned() }
+        Client::of(self.edge.listener(0), HOST)
     }
 
     /// A client of the TLS listener, speaking HTTP/1.1.
@@ -217,8 +217,7 @@ impl World {
 
     /// A GET of the admin listener.
     pub async fn admin(&self, target: &str) -> Seen {
-        let client = Client { address: self.edge.admin(), tls: false, host: "localhost".to_owned() };
-        client.get(target).send().await
+        Client::of(self.edge.admin(), "localhost").get(target).send().await
     }
 
     /// A scrape in which `so` holds. A request is counted when its last byte is gone, which may be a moment after

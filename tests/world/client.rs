@@ -21,6 +21,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client of whatever listens there, without TLS.
+    pub fn of(address: SocketAddr, host: &str) -> Self {
+        Self { address, tls: false, host: host.to_owned() }
+    }
+
     /// The same client asking for another host (and, over TLS, naming it in SNI).
     pub fn host(&self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self.clone() }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::answer::Answer;
 use super::gate::{Gate, within};
-use super::received::Received;
+use super::received::{Fault, Received};
 
 type Handler = Box<dyn FnMut(&Received) -> Answer + Send>;
 
@@ -172,7 +172,7 @@ impl Origin {
     }
 
     /// What went against the script, and what of it nobody asked for. Empty is good.
-    pub(super) fn complaints(&self) -> Vec<String> {
+    pub fn complaints(&self) -> Vec<String> {
         let state = self.shared.state.lock();
         let left = state.script.iter().map(|(e, _)| format!("never asked for {} {}", e.method, e.target));
         state.complaints.iter().cloned().chain(left).collect()
@@ -185,8 +185,14 @@ impl Shared {
         loop {
             let received = match Received::read(&mut stream, &mut buffer).await {
                 Ok(Some(received)) => received,
-                Ok(None) => return,
-                Err(what) => return self.state.lock().complaints.push(format!("the edge sent {what}")),
+                Ok(None) | Err(Fault::BrokenOff) => return,
+                Err(Fault::NoRequest(what)) => {
+                    return self
+                        .state
+                        .lock()
+                        .complaints
+                        .push(format!("the edge sent what is no request: {what:?}"));
+                }
             };
             let is_head = received.method == "HEAD";
             let answer = self.answer(received);

@@ -39,29 +39,28 @@ impl Received {
     /// The next request of a connection; none at its end.
     ///
     /// # Errors
-    /// What the edge sent that is no request, as a sentence.
-    pub(super) async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Option<Self>, String> {
+    /// See [`Fault`].
+    pub(super) async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Option<Self>, Fault> {
         let end = loop {
             if let Some(at) = find(buffer, b"\r\n\r\n") {
                 break at + 4;
             }
             if !more(stream, buffer).await {
-                return if buffer.is_empty() { Ok(None) } else { Err(format!("half a head: {buffer:?}")) };
+                return if buffer.is_empty() { Ok(None) } else { Err(Fault::BrokenOff) };
             }
         };
         let head = buffer.split_to(end);
-        let head =
-            String::from_utf8(head.to_vec()).map_err(|_| format!("a head that is not UTF-8: {head:?}"))?;
+        let head = String::from_utf8(head.to_vec()).map_err(|_| no_request(format!("head {head:?}")))?;
         let mut received = Self::parse(head)?;
         if received.header("expect").is_some() {
             use tokio::io::AsyncWriteExt;
             let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         }
         received.body = match (received.header("transfer-encoding"), received.header("content-length")) {
-            (Some(_), Some(_)) => return Err(format!("both lengths in {:?}", received.head)),
+            (Some(_), Some(_)) => return Err(no_request(received.head)),
             (Some(_), None) => chunked(stream, buffer).await?,
             (None, Some(n)) => {
-                let n = n.parse().map_err(|_| format!("Content-Length: {n}"))?;
+                let n = n.parse().map_err(|_| no_request(format!("Content-Length {n:?}")))?;
                 exactly(stream, buffer, n).await?
             }
             (None, None) => Bytes::new(),
@@ -69,20 +68,32 @@ impl Received {
         Ok(Some(received))
     }
 
-    fn parse(head: String) -> Result<Self, String> {
+    fn parse(head: String) -> Result<Self, Fault> {
         let mut lines = head.trim_end_matches("\r\n").split("\r\n");
         let start: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
         let [method, target, "HTTP/1.1"] = start[..] else {
-            return Err(format!("a request line that is none: {head:?}"));
+            return Err(no_request(head));
         };
         let fields = lines.map(|line| match line.split_once(':') {
             Some((name, value)) => Ok((name.to_owned(), value.trim().to_owned())),
-            None => Err(format!("a field line without a colon: {line:?}")),
+            None => Err(no_request(line.to_owned())),
         });
         let fields = fields.collect::<Result<_, _>>()?;
         let (method, target) = (method.to_owned(), target.to_owned());
         Ok(Self { method, target, fields, head, body: Bytes::new() })
     }
+}
+
+/// Why a request could not be read.
+pub(super) enum Fault {
+    /// The edge went away inside it, as it may when its client does.
+    BrokenOff,
+    /// It is no request, or can be read in two ways; what of it.
+    NoRequest(String),
+}
+
+fn no_request(what: String) -> Fault {
+    Fault::NoRequest(what)
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -93,16 +104,16 @@ async fn more(stream: &mut TcpStream, buffer: &mut BytesMut) -> bool {
     matches!(stream.read_buf(buffer).await, Ok(n) if n > 0)
 }
 
-async fn exactly(stream: &mut TcpStream, buffer: &mut BytesMut, n: usize) -> Result<Bytes, String> {
+async fn exactly(stream: &mut TcpStream, buffer: &mut BytesMut, n: usize) -> Result<Bytes, Fault> {
     while buffer.len() < n {
         if !more(stream, buffer).await {
-            return Err(format!("a body of {} bytes where {n} were announced", buffer.len()));
+            return Err(Fault::BrokenOff);
         }
     }
     Ok(buffer.split_to(n).freeze())
 }
 
-async fn chunked(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Bytes, String> {
+async fn chunked(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
     loop {
         let end = loop {
@@ -110,16 +121,16 @@ async fn chunked(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Bytes,
                 break at;
             }
             if !more(stream, buffer).await {
-                return Err("a chunked body without an end".to_owned());
+                return Err(Fault::BrokenOff);
             }
         };
         let line = String::from_utf8_lossy(&buffer.split_to(end)).into_owned();
         buffer.advance(2);
         let size = line.split(';').next().and_then(|size| usize::from_str_radix(size, 16).ok());
-        let size = size.ok_or_else(|| format!("a chunk of size {line:?}"))?;
+        let size = size.ok_or_else(|| no_request(format!("chunk size {line:?}")))?;
         body.extend_from_slice(&exactly(stream, buffer, size).await?);
         if exactly(stream, buffer, 2).await?.as_ref() != b"\r\n" {
-            return Err("a chunk that is longer than its size".to_owned());
+            return Err(no_request("a chunk that is longer than its size".to_owned()));
         }
         if size == 0 {
             return Ok(body.freeze());
