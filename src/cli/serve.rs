@@ -21,7 +21,7 @@ use crate::edge::route::Sites;
 use crate::edge::worker::{Shared, Worker};
 use crate::http::forwarded::Via;
 use crate::origin::{OriginMetrics, Origins};
-use crate::server::{self, BoundAddress, ServerMetrics};
+use crate::server::{self, ServerMetrics};
 use crate::telemetry::{self, AccessLog, HotKeys, Metrics, Recorder};
 
 /// Runs the edge until SIGTERM or SIGINT.
@@ -42,14 +42,25 @@ pub fn run(path: &Path) -> Result<ExitCode> {
     let control = Control::start()?;
     let signals = control.handle().block_on(async { Signals::new() })?;
     let running = start_on(control, config, Clock::system())?;
-    for bound in running.addresses() {
-        tracing::info!(address = %bound, "listening");
+    for bound in running.server.addresses() {
+        tracing::info!(address = ?bound.to, tls = bound.tls, "listening");
     }
     if let Some(address) = running.admin_address() {
         tracing::info!(%address, "admin listening");
     }
     let finished = running.until(signals);
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A TCP listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// Index into `Config::listeners`.
+    pub listener: usize,
+    /// With the port that port 0 became.
+    pub address: SocketAddr,
+    /// It terminates TLS.
+    pub tls: bool,
 }
 
 /// A running edge.
@@ -127,9 +138,15 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
 }
 
 impl Running {
-    /// Where it listens.
-    pub fn addresses(&self) -> &[BoundAddress] {
-        self.server.addresses()
+    /// Where its TCP listeners listen.
+    pub fn addresses(&self) -> Vec<Listening> {
+        let bound = self.server.addresses().iter();
+        bound
+            .filter_map(|bound| {
+                let address = bound.to.tcp()?;
+                Some(Listening { listener: bound.listener, address, tls: bound.tls })
+            })
+            .collect()
     }
 
     /// Where the admin listener is, if there is one.
@@ -157,7 +174,8 @@ impl Running {
         handle.block_on(async {
             loop {
                 tokio::select! {
-                    () = signals.stop() => return,
+                    _ = signals.terminate.recv() => return,
+                    _ = signals.interrupt.recv() => return,
                     _ = signals.reopen.recv() => access.reopen(),
                 }
             }

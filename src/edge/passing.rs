@@ -10,13 +10,13 @@ use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
-use crate::origin::{OriginResponse, RequestBody};
+use crate::origin::{BoxError, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::{CacheUse, key_text};
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
 use crate::policy::{invalidate, update};
-use crate::server::LimitedBody;
+use crate::server::body::LimitedBody;
 use crate::telemetry::Pending;
 
 use super::body::Source;
@@ -55,7 +55,7 @@ fn request_body(worker: &Worker, keyed: &mut Keyed) -> RequestBody {
         return RequestBody::Empty;
     }
     match incoming.body.take() {
-        Some(body) => RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).boxed()),
+        Some(body) => RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(BoxError::from).boxed()),
         None => RequestBody::Empty,
     }
 }

@@ -15,8 +15,8 @@ const LAST: u64 = 253_402_300_799;
 /// Reads a date in any of the three formats, in any case.
 ///
 /// The grammar is case-sensitive, but recipients are to be lenient where nothing is ambiguous; everything
-/// else (other zones, single digits, missing commas, a weekday that is not that day's) is no date.
-/// Two-digit years 70 to 99 are the last century's.
+/// else (other zones, single digits, missing commas) is no date. A weekday that is not that day's is one: the
+/// rest says which day is meant. Two-digit years 70 to 99 are the last century's.
 pub fn parse(value: &[u8]) -> Option<Time> {
     let value = value.trim_ascii();
     if value.len() > LONGEST || !value.is_ascii() {
@@ -35,7 +35,23 @@ pub fn parse(value: &[u8]) -> Option<Time> {
         zone.copy_from_slice(b" GMT");
     }
     let text = std::str::from_utf8(canonical).ok()?;
+    strict(text).or_else(|| on_any_weekday(text))
+}
+
+fn strict(text: &str) -> Option<Time> {
     httpdate::parse_http_date(text).ok().map(Time::from)
+}
+
+/// The date with the weekday that it falls on in place of its own.
+fn on_any_weekday(text: &str) -> Option<Time> {
+    const WEEKDAYS: [&str; 7] =
+        ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    let (word, rest) = text.split_at(text.find(|c: char| !c.is_ascii_alphabetic())?);
+    let long = WEEKDAYS.contains(&word);
+    if !long && !WEEKDAYS.iter().any(|day| day[..3] == *word) {
+        return None;
+    }
+    WEEKDAYS.iter().find_map(|day| strict(&format!("{}{rest}", if long { day } else { &day[..3] })))
 }
 
 /// The date in a field that may stand once: `None` if it is absent, repeated with another value, or no date.
@@ -81,12 +97,22 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_weekday_misleads_nobody() {
+        let at = Some(Time::from_secs(784_111_777));
+        for text in
+            ["Mon, 06 Nov 1994 08:49:37 GMT", "Wednesday, 06-Nov-94 08:49:37 GMT", "THU Nov  6 08:49:37 1994"]
+        {
+            assert_eq!(parse(text.as_bytes()), at, "{text}");
+        }
+    }
+
+    #[test]
     fn future_dates() {
         for text in [
             "Tue, 19 Jan 2038 14:14:08 GMT",
             "Sun, 21 Nov 2286 04:46:39 GMT",
             "Thursday, 18-Aug-50 02:01:18 GMT",
-            "Mon Aug  8 02:01:18 2050",
+            "Thu Aug  8 02:01:18 2050",
             "Wednesday, 09-Nov-94 08:49:37 GMT",
         ] {
             assert!(parse(text.as_bytes()).is_some(), "{text}");
@@ -109,7 +135,9 @@ mod tests {
             "Thu, 18-Aug-2050 02:01:18 GMT",
             "Thu, 18 Aug 2050 02.01.18 GMT",
             "Thu, 18 Aug 2050 2:01:18 GMT",
-            "Fri, 18 Aug 2050 02:01:18 GMT",
+            "Day, 18 Aug 2050 02:01:18 GMT",
+            "Thursday, 18 Aug 2050 02:01:18 GMT",
+            "Thu, 18-Aug-50 02:01:18 GMT",
             "Thu, 31 Feb 2050 02:01:18 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
             "Sun, 06 N\u{f6}v 1994 08:49:37 GMT",

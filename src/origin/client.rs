@@ -28,8 +28,12 @@ pub struct Client {
 }
 
 /// Fields that are written here or mean one connection only (RFC 9110 §7.6.1).
-const OURS: [HeaderName; 7] = [
+const OURS: [HeaderName; 10] = [
     header::HOST,
+    // The body follows at once, whoever waits for a 100.
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
     header::CONNECTION,
@@ -215,10 +219,15 @@ impl Fetch<'_> {
     ) -> Result<OriginResponse, FetchError> {
         let config = &self.pool.config;
         let member = leave.member().clone();
-        let head = self.template.head(self.pool, &member)?;
-        let asked =
-            exchange(self.connections, &member, config.protocol, &config.timeouts, &head, body, replayable);
-        match asked.await {
+        let outcome = match self.template.head(self.pool, &member) {
+            Ok(head) => {
+                let connections = self.connections;
+                exchange(connections, &member, config.protocol, &config.timeouts, &head, body, replayable)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
             Ok(answer) => Ok(self.deliver(answer, leave, number)),
             Err(error) => {
                 member.origin.metrics.failed(error.as_str());

@@ -58,7 +58,11 @@ impl Origins {
     }
 }
 
-fn origins(pool: &config::Pool, metrics: &OriginMetrics) -> Result<Vec<Arc<Origin>>, OriginSetupError> {
+/// One per configured member.
+pub(super) fn origins(
+    pool: &config::Pool,
+    metrics: &OriginMetrics,
+) -> Result<Vec<Arc<Origin>>, OriginSetupError> {
     let connector = if pool.members.iter().any(|m| m.tls) { Some(tls::connector(pool)?) } else { None };
     let name: Arc<str> = pool.name.as_str().into();
     let mut all = Vec::with_capacity(pool.members.len());

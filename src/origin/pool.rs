@@ -133,13 +133,20 @@ impl Pool {
     pub(super) fn choose(&self, key: u64, tried: &[u64]) -> Option<Attempt> {
         let set = self.set.load();
         let now = Instant::now();
-        let up: u64 = set.members.iter().filter(|m| m.is_up()).map(|m| u64::from(m.place.weight)).sum();
+        let at_home = |m: &Member| self.config.zone.is_empty() || m.origin.zone == self.config.zone;
+        let weight_of = |fits: &dyn Fn(&Member) -> bool| -> u64 {
+            set.members.iter().filter(|m| m.is_up() && fits(m)).map(|m| u64::from(m.place.weight)).sum()
+        };
+        // Those who share the load: the zone's own members while one of them is up, otherwise all.
+        let sharing = match weight_of(&at_home) {
+            0 => weight_of(&|_| true),
+            home => home,
+        };
         let total = self.in_flight.load(Ordering::Relaxed) + 1;
         let has_room = |m: &Member| {
             self.config.balance != Balance::Ring
-                || m.in_flight() < capacity(self.config.load_bound, total, m.place.weight, up)
+                || m.in_flight() < capacity(self.config.load_bound, total, m.place.weight, sharing)
         };
-        let at_home = |m: &Member| self.config.zone.is_empty() || m.origin.zone == self.config.zone;
         let stages: [&dyn Fn(&Member) -> bool; 5] = [
             &|m| m.is_up() && at_home(m) && has_room(m),
             &|m| m.is_up() && at_home(m),

@@ -16,8 +16,10 @@ use super::pool::Pool;
 const FLOOR: Duration = Duration::from_secs(1);
 /// However long its TTL, an answer is asked for again after this.
 const CEILING: Duration = Duration::from_secs(300);
-/// After a failure; the last good answer is used meanwhile.
-const RETRY: Duration = Duration::from_secs(2);
+/// After the first failure, doubled up to [`MAX_RETRY`]; the last good answer is used meanwhile.
+const RETRY: Duration = Duration::from_secs(1);
+/// A name that keeps failing is asked for this often.
+const MAX_RETRY: Duration = Duration::from_secs(30);
 
 /// Addresses that need no resolver: literals, and `localhost` (RFC 6761 §6.3).
 pub(super) fn without_dns(host: &str) -> Option<Vec<IpAddr>> {
@@ -67,19 +69,22 @@ pub(super) async fn keep_resolved(
     port: u16,
     resolver: Arc<TokioResolver>,
 ) {
+    let mut failures: u32 = 0;
     loop {
         let looked_up = resolver.lookup_ip(host.as_str()).await;
         let Some(pool) = pool.upgrade() else { return };
         let wait = match looked_up {
             Ok(found) => {
                 let addresses: Vec<_> = found.iter().collect();
+                failures = 0;
                 pool.set_addresses(slot, Some(pair(&addresses, port)));
                 found.valid_until().saturating_duration_since(Instant::now()).clamp(FLOOR, CEILING)
             }
             Err(error) => {
                 tracing::warn!(pool = %pool.name, host, %error, "name does not resolve; its last addresses stay");
                 pool.set_addresses(slot, None);
-                RETRY
+                failures += 1;
+                RETRY.saturating_mul(1 << (failures - 1).min(5)).min(MAX_RETRY)
             }
         };
         drop(pool);
@@ -89,7 +94,72 @@ pub(super) async fn keep_resolved(
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+    use hickory_resolver::proto::op::{Message, ResponseCode};
+    use hickory_resolver::proto::rr::{RData, Record, RecordType};
+    use parking_lot::Mutex;
+    use tokio::net::UdpSocket;
+
     use super::*;
+    use crate::origin::tests;
+
+    /// A name server that answers every A question with these addresses, TTL 1 s; with none it fails.
+    async fn name_server(addresses: Arc<Mutex<Vec<Ipv4Addr>>>) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let at = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 2048];
+            loop {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                let question = Message::from_vec(&buffer[..length]).unwrap();
+                let mut answer = question.clone().into_response();
+                let addresses = addresses.lock().clone();
+                for query in &question.queries {
+                    if query.query_type() == RecordType::A {
+                        answer.answers.extend(
+                            addresses.iter().map(|ip| {
+                                Record::from_rdata(query.name().clone(), 1, RData::A((*ip).into()))
+                            }),
+                        );
+                    }
+                }
+                if addresses.is_empty() {
+                    answer.metadata.response_code = ResponseCode::ServFail;
+                }
+                socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            }
+        });
+        at
+    }
+
+    #[tokio::test]
+    async fn a_name_is_followed_and_its_last_good_answer_kept() {
+        let addresses = Arc::new(Mutex::new(vec![Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)]));
+        let at = name_server(addresses.clone()).await;
+        let mut udp = ConnectionConfig::udp();
+        udp.port = at.port();
+        let server = NameServerConfig::new(at.ip(), true, vec![udp]);
+        let config = ResolverConfig::from_name_servers(vec![server]);
+        let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+        builder.options_mut().attempts = 0;
+        builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        let resolver = Arc::new(builder.build().unwrap());
+
+        let pool = tests::bare_pool("origin.test", 80);
+        tokio::spawn(keep_resolved(Arc::downgrade(&pool), 0, "origin.test.".into(), 80, resolver));
+        pool.ready().await.unwrap();
+        let labels = || pool.members().iter().map(|m| m.label.to_string()).collect::<Vec<_>>();
+        let first = pool.members();
+        assert_eq!(labels(), ["origin.test:80/10.0.0.1", "origin.test:80/10.0.0.2"]);
+
+        addresses.lock()[0] = Ipv4Addr::new(10, 0, 0, 3);
+        tests::until(|| labels() == ["origin.test:80/10.0.0.2", "origin.test:80/10.0.0.3"]).await;
+        assert!(Arc::ptr_eq(&first[1], &pool.members()[0]), "a member that stays keeps its state");
+
+        addresses.lock().clear();
+        tokio::time::sleep(FLOOR * 2).await;
+        assert_eq!(labels().len(), 2);
+    }
 
     #[test]
     fn some_names_need_no_dns() {

@@ -34,3 +34,14 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_distinct() {
+        let words: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+        assert_eq!(words, ["hit", "stale", "revalidated", "miss", "pass", "edge"]);
+    }
+}

@@ -1,1 +1,32 @@
-//! Sockets and connections.
+//! Sockets and connections: binding, TLS, HTTP/1.1 and HTTP/2 by hyper, limits, drain.
+//!
+//! In the order a connection meets them: [`bind`] makes the sockets, [`serve`] the worker threads, `accept`
+//! takes connections in, `connection` finds out what they speak and drives them, `io` guards their bytes,
+//! `service` calls the [`Handler`].
+
+mod accept;
+mod bind;
+pub mod body;
+mod clock;
+mod connection;
+mod drain;
+mod drive;
+mod handler;
+mod io;
+pub mod metrics;
+mod per_ip;
+mod response;
+mod scan;
+mod serve;
+mod service;
+mod state;
+mod stream;
+pub mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind};
+pub use handler::{BoxError, Handler, Peer, PeerAddr, TlsInfo};
+pub use metrics::ServerMetrics;
+pub use serve::{Running, ServeError};

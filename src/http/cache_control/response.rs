@@ -78,7 +78,7 @@ pub struct ResponseDirectives {
     pub immutable: bool,
     /// §5.2.2.6
     pub no_transform: bool,
-    /// §5.2.2.1. A value that is no number is zero: "encouraged to consider [it] stale" (§4.2.1).
+    /// §5.2.2.1. A value that is no number is zero: such a response should count as stale (§4.2.1).
     pub max_age: Option<Duration>,
     /// §5.2.2.10; as `max_age`.
     pub s_maxage: Option<Duration>,

@@ -13,6 +13,8 @@ use crate::origin::request::{OriginResponse, Trip};
 
 /// An error page is read up to here; S3's are under 1 KiB.
 const MAX_PAGE: usize = 64 * 1024;
+/// And for so long.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Codes that mean the edge itself is at fault: key, clock, region, bucket policy of the whole account.
 const OURS: [&str; 13] = [
@@ -71,7 +73,11 @@ impl S3 {
             // The REST interface redirects only to another region.
             (300..=399, code) => refused(code.unwrap_or("redirect")),
             // HEAD has no page, so its 403 can only be taken for a missing key.
-            (403, None | Some("AccessDenied")) => Ok(self.not_found),
+            (403, None | Some("AccessDenied")) => {
+                // It may also be a right the edge lacks; who looks for that needs a trace of it.
+                tracing::debug!(bucket = ?self.config.bucket, "S3 denies a key; answered as not found");
+                Ok(self.not_found)
+            }
             (404, Some("NoSuchBucket")) => {
                 tracing::error!(bucket = ?self.config.bucket, "no such bucket");
                 Ok(status)
@@ -93,18 +99,20 @@ fn strip_response(headers: &mut HeaderMap) {
     }
 }
 
-/// As much of a page as there is; one that breaks off may still hold its code.
+/// As much of a page as comes in time; one that breaks off may still hold its code.
 async fn read_page(mut body: OriginBody) -> Vec<u8> {
     let mut page = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(data) = frame.into_data() {
-            let room = MAX_PAGE - page.len();
-            page.extend_from_slice(&data[..data.len().min(room)]);
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(data) = frame.into_data() else { continue };
+            page.extend_from_slice(&data[..data.len().min(MAX_PAGE - page.len())]);
             if page.len() == MAX_PAGE {
                 break;
             }
         }
-    }
+    };
+    // Late is as good as cut off.
+    let _ = tokio::time::timeout(PAGE_TIMEOUT, read).await;
     page
 }
 

@@ -28,7 +28,7 @@ pub(super) struct S3 {
 
 impl S3 {
     /// # Errors
-    /// If `not_found` is no status code.
+    /// If `not_found` is no status code, or `bucket` has bytes that could change a path or a host.
     pub(super) fn new(
         pool: &config::Pool,
         s3: &config::S3,
@@ -38,6 +38,11 @@ impl S3 {
             pool: pool.name.clone(),
             reason: format!("not_found = {} is no status code", s3.not_found),
         })?;
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        if let Some(bucket) = s3.bucket.as_ref().filter(|bucket| !bucket.bytes().all(is_plain)) {
+            let reason = format!("bucket {bucket:?} has bytes that no bucket's name has");
+            return Err(OriginSetupError::S3 { pool: pool.name.clone(), reason });
+        }
         let parents = sites.iter().flat_map(|site| &site.hosts).filter_map(|host| match host {
             HostPattern::Suffix(parent) => Some(parent.clone()),
             HostPattern::Exact(_) | HostPattern::Any => None,

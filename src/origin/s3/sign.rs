@@ -22,7 +22,6 @@ pub(in crate::origin) struct Signed {
 pub(in crate::origin) fn strip_request(headers: &mut HeaderMap) {
     headers.remove(header::AUTHORIZATION);
     headers.remove(header::COOKIE);
-    headers.remove(header::EXPECT);
     let amazons: Vec<_> =
         headers.keys().filter(|name| name.as_str().starts_with("x-amz-")).cloned().collect();
     for name in amazons {

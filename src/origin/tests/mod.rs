@@ -206,15 +206,29 @@ impl World {
             .sum()
     }
 
-    /// Waits until `condition` holds; it must be made true by tasks that run already.
+    /// See [`until`].
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
-        let wait = async {
-            while !condition(self) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the condition never came true");
+        until(|| condition(self)).await;
     }
+}
+
+/// Waits until `condition` holds; it must be made true by tasks that run already.
+pub async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the condition never came true");
+}
+
+/// A pool of one name that nobody resolves yet.
+pub fn bare_pool(host: &str, port: u16) -> Arc<super::pool::Pool> {
+    let mut pool = pool(&[]);
+    pool.members = vec![member(host, port)];
+    let metrics = OriginMetrics::register(&prometheus::Registry::new()).unwrap();
+    let origins = super::origins::origins(&pool, &metrics).unwrap();
+    Arc::new(super::pool::Pool::new(pool, None, origins, metrics))
 }
 
 fn config(pool: Pool) -> Config {

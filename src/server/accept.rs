@@ -1,0 +1,183 @@
+//! Takes connections in: one loop for each listener and worker, within the limits on how many there may be.
+
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+
+use super::clock::Clock;
+use super::connection::{self, Accepted, Protocols};
+use super::drain::{Drain, Open};
+use super::handler::{Handler, Peer, PeerAddr};
+use super::metrics::{ListenerMetrics, ServerMetrics, Turned};
+use super::per_ip::PerIp;
+use crate::config::Limits;
+
+/// After a failed accept: with no file descriptor free, the next would fail as well.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// `[server.limits]`
+    pub limits: Arc<Limits>,
+    /// For all times.
+    pub clock: Clock,
+    /// The word to stop.
+    pub drain: Drain,
+    /// `connections`
+    pub slots: Arc<Semaphore>,
+    /// `connections_per_ip`, if there is a limit.
+    pub per_ip: Option<Arc<PerIp>>,
+    /// Counted here.
+    pub metrics: ServerMetrics,
+}
+
+/// What the connections of one worker share.
+#[derive(Debug)]
+pub struct Worker<H> {
+    /// Answers requests.
+    pub handler: H,
+    /// hyper's settings.
+    pub protocols: Protocols,
+    /// This worker's connections.
+    pub open: Arc<Open>,
+    /// What it shares with the others.
+    pub shared: Arc<Shared>,
+}
+
+impl<H> std::ops::Deref for Worker<H> {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// A listener, as all workers see it.
+#[derive(Debug)]
+pub struct Listener {
+    /// Index into `Config::listeners`.
+    pub index: usize,
+    /// It terminates TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// It answers with redirects to this port.
+    pub redirect: Option<u16>,
+    /// Its own metrics.
+    pub metrics: ListenerMetrics,
+}
+
+/// A worker's own socket of a listener, before it is on a runtime.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP, with SO_REUSEPORT.
+    Tcp(std::net::TcpListener),
+    /// A duplicate of the one unix socket.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+enum Accepting {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Accepting {
+    fn new(socket: Socket) -> io::Result<Self> {
+        Ok(match socket {
+            Socket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
+            Socket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
+        })
+    }
+
+    fn poll(&self, cx: &mut std::task::Context<'_>) -> Poll<io::Result<(Accepted, PeerAddr)>> {
+        match self {
+            Accepting::Tcp(socket) => socket.poll_accept(cx).map_ok(|(stream, mut addr)| {
+                addr.set_ip(addr.ip().to_canonical());
+                (Accepted::Tcp(stream), PeerAddr::Tcp(addr))
+            }),
+            Accepting::Unix(socket) => {
+                socket.poll_accept(cx).map_ok(|(stream, _)| (Accepted::Unix(stream), PeerAddr::Unix))
+            }
+        }
+    }
+}
+
+/// Accepts until the drain begins; then takes what the kernel has accepted already, and closes the socket.
+///
+/// # Errors
+/// When the socket cannot be put on the runtime.
+pub async fn run<H: Handler>(
+    socket: Socket,
+    listener: Arc<Listener>,
+    worker: Arc<Worker<H>>,
+) -> io::Result<()> {
+    let socket = Accepting::new(socket)?;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = worker.drain.wait() => break,
+            accepted = std::future::poll_fn(|cx| socket.poll(cx)) => accepted,
+        };
+        match accepted {
+            Ok((stream, addr)) => admit(stream, addr, &listener, &worker).await,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                worker.metrics.turned(Turned::Accept);
+                tracing::warn!(listener = listener.index, %error, "accept");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    while let Some(Ok((stream, addr))) = std::future::poll_fn(|cx| match socket.poll(cx) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+    {
+        admit(stream, addr, &listener, &worker).await;
+    }
+    Ok(())
+}
+
+/// Starts a connection, when there is a place for it. Until there is, this loop accepts nothing else, so the
+/// others wait in the kernel's queue.
+async fn admit<H: Handler>(
+    stream: Accepted,
+    addr: PeerAddr,
+    listener: &Arc<Listener>,
+    worker: &Arc<Worker<H>>,
+) {
+    listener.metrics.accepted.inc();
+    let entry = match (&worker.per_ip, addr.ip()) {
+        (Some(counts), Some(ip)) => match counts.enter(ip) {
+            Some(entry) => Some(entry),
+            None => return worker.metrics.turned(Turned::PerIp),
+        },
+        _ => None,
+    };
+    let slot = tokio::select! {
+        biased;
+        slot = worker.slots.clone().acquire_owned() => slot,
+        () = worker.drain.wait() => return,
+    };
+    let local = match &stream {
+        Accepted::Tcp(stream) => {
+            // Without it the last part of a response could wait for an acknowledgement; a dead socket will
+            // show itself on the first read.
+            let _ = stream.set_nodelay(true);
+            stream.local_addr().ok()
+        }
+        Accepted::Unix(_) => None,
+    };
+    let peer = Peer { addr, local, listener: listener.index, tls: None, http2: false };
+    let (listener, worker) = (listener.clone(), worker.clone());
+    let entered = worker.open.enter();
+    tokio::spawn(async move {
+        connection::serve(stream, peer, listener, worker).await;
+        drop((slot, entry, entered));
+    });
+}

@@ -1,0 +1,207 @@
+//! Binds all sockets and loads all certificates, so that what can fail has failed before anything is served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use socket2::{Domain, Protocol, Type};
+use tokio::sync::Semaphore;
+
+use super::accept::{Listener, Shared, Socket};
+use super::clock::Clock;
+use super::drain::Drain;
+use super::metrics::ServerMetrics;
+use super::per_ip::PerIp;
+use super::tls::watch::Watch;
+use super::tls::{self, TlsError};
+use crate::config::{Config, ListenAddress};
+
+/// The kernel cuts it down to net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// What kept the server from listening.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be had.
+    #[error("listener {index} ({address}): {source}")]
+    Socket {
+        /// Index into `Config::listeners`.
+        index: usize,
+        /// As configured.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its certificates are of no use.
+    #[error("listener {index} ({address}): {source}")]
+    Tls {
+        /// Index into `Config::listeners`.
+        index: usize,
+        /// As configured.
+        address: String,
+        /// Why.
+        source: Box<TlsError>,
+    },
+    /// No thread to watch certificates.
+    #[error("watching certificates: {0}")]
+    Watch(#[source] io::Error),
+}
+
+/// Where a listener listens by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundAddress {
+    /// Index into `Config::listeners`.
+    pub listener: usize,
+    /// With the port that port 0 became.
+    pub to: BoundTo,
+    /// It terminates TLS.
+    pub tls: bool,
+}
+
+/// An address that is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundTo {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl BoundTo {
+    /// The TCP address, if it is one.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            BoundTo::Tcp(addr) => Some(*addr),
+            BoundTo::Unix(_) => None,
+        }
+    }
+}
+
+/// All sockets, bound and listening, nothing accepted yet.
+#[derive(Debug)]
+pub struct Bound {
+    /// In the order of `Config::listeners`.
+    pub addresses: Vec<BoundAddress>,
+    /// For each worker, its sockets by listener.
+    pub(super) sockets: Vec<Vec<Socket>>,
+    pub(super) listeners: Vec<Arc<Listener>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) watch: Watch,
+}
+
+/// Binds each listener once for each worker and loads TLS; nothing is served yet.
+///
+/// # Errors
+/// [`BindError`] names the listener.
+pub fn bind(config: &Config, metrics: ServerMetrics) -> Result<Bound, BindError> {
+    let workers = config.server.threads.max(1);
+    let limits = Arc::new(config.server.limits.clone());
+    let mut sockets: Vec<Vec<Socket>> = std::iter::repeat_with(Vec::new).take(workers).collect();
+    let (mut addresses, mut loaded) = (Vec::new(), Vec::new());
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let address = name(&listener.address);
+        let tls = listener.tls.as_ref().map(|tls| tls::load(tls, &config.sites)).transpose();
+        loaded.push(tls.map_err(|source| {
+            let source = Box::new(source);
+            BindError::Tls { index, address: address.clone(), source }
+        })?);
+        let (own, to) = sockets_of(&listener.address, workers).map_err(|source| BindError::Socket {
+            index,
+            address,
+            source,
+        })?;
+        own.into_iter().zip(&mut sockets).for_each(|(socket, worker)| worker.push(socket));
+        addresses.push(BoundAddress { listener: index, to, tls: listener.tls.is_some() });
+    }
+    let https = addresses.iter().find(|address| address.tls).and_then(|address| address.to.tcp());
+    let https = https.map_or(443, |address| address.port());
+    let watched: Vec<_> = loaded.iter().flatten().map(|(_, certificates)| certificates.clone()).collect();
+    let watch = Watch::start(&watched, metrics.clone()).map_err(BindError::Watch)?;
+    let listeners = config.listeners.iter().zip(loaded).enumerate().map(|(index, (listener, tls))| {
+        Arc::new(Listener {
+            index,
+            tls: tls.map(|(config, _)| config),
+            redirect: listener.redirect_https.then_some(https),
+            metrics: metrics.listener(&name(&listener.address)),
+        })
+    });
+    let per_ip = Some(limits.connections_per_ip).filter(|&limit| limit > 0).map(PerIp::new);
+    let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+    Ok(Bound {
+        addresses,
+        sockets,
+        listeners: listeners.collect(),
+        shared: Arc::new(Shared {
+            limits,
+            clock: Clock::start(),
+            drain: Drain::default(),
+            slots,
+            per_ip,
+            metrics,
+        }),
+        watch,
+    })
+}
+
+/// As in the file; the `listener` label.
+fn name(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(addr) => addr.to_string(),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+fn sockets_of(address: &ListenAddress, workers: usize) -> io::Result<(Vec<Socket>, BoundTo)> {
+    match address {
+        ListenAddress::Tcp(addr) => {
+            let first = tcp(*addr)?;
+            // The others need the port that port 0 became.
+            let addr = first.local_addr()?;
+            let mut sockets = vec![Socket::Tcp(first)];
+            for _ in 1..workers {
+                sockets.push(Socket::Tcp(tcp(addr)?));
+            }
+            Ok((sockets, BoundTo::Tcp(addr)))
+        }
+        ListenAddress::Unix(path) => {
+            let socket = unix(path)?;
+            socket.set_nonblocking(true)?;
+            let mut sockets = Vec::new();
+            for _ in 1..workers {
+                sockets.push(Socket::Unix(socket.try_clone()?));
+            }
+            sockets.push(Socket::Unix(socket));
+            Ok((sockets, BoundTo::Unix(path.clone())))
+        }
+    }
+}
+
+fn tcp(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        // `[::]` is every address, IPv4 too, whatever the system's default.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on any more is left from a crash, and replaced.
+fn unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
+            Err(gone) if gone.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)?;
+                UnixListener::bind(path)
+            }
+            _ => Err(error),
+        },
+        bound => bound,
+    }
+}

@@ -1,0 +1,262 @@
+//! One connection: the TLS handshake, which protocol it speaks, and its life by that protocol.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::HttpService;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ProtocolVersion;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{TlsAcceptor, rustls};
+
+use super::accept::{Listener, Worker};
+use super::drive::{Connection, End, drive};
+use super::handler::{Handler, Peer, TlsInfo};
+use super::io::GuardedIo;
+use super::response::Tracked;
+use super::scan::{HeadLimits, Scan};
+use super::service::Service;
+use super::state::{ConnState, Deadlines};
+use super::stream::Stream;
+use crate::config::Limits;
+
+/// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// hyper's settings for both protocols, made once for a worker.
+#[derive(Debug, Clone)]
+pub struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    /// From the limits.
+    pub fn new(limits: &Limits) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .half_close(false)
+            .keep_alive(true)
+            // Heads have their own deadline, with an answer; hyper's would close without one.
+            .header_read_timeout(None)
+            // The scan measures heads; hyper's buffer must only never be the smaller one.
+            .max_buf_size(limits.header_bytes.saturating_add(16 * 1024).max(64 * 1024));
+        if limits.headers > 100 {
+            // Beyond its default hyper allocates room for them on each request, so only if it must.
+            http1.max_headers(limits.headers);
+        }
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let list = u32::try_from(limits.header_bytes.saturating_add(limits.headers.saturating_mul(32)));
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(200)
+            .initial_stream_window_size(256 * 1024)
+            .initial_connection_window_size(1024 * 1024)
+            .max_send_buf_size(128 * 1024)
+            // Twice, so that the service sees what is too large and can say so.
+            .max_header_list_size(list.unwrap_or(u32::MAX).saturating_mul(2))
+            // Rapid reset (CVE-2023-44487) and its mirror image (CVE-2025-8671).
+            .max_pending_accept_reset_streams(32)
+            .max_local_error_reset_streams(256)
+            .keep_alive_interval(std::time::Duration::from_secs(30))
+            .keep_alive_timeout(std::time::Duration::from_secs(20));
+        Self { http1, http2 }
+    }
+}
+
+/// Where a connection comes from, before anything was read from it.
+#[derive(Debug)]
+pub enum Accepted {
+    /// TCP, with both addresses.
+    Tcp(tokio::net::TcpStream),
+    /// A unix socket.
+    Unix(tokio::net::UnixStream),
+}
+
+/// Serves one connection to its end.
+pub async fn serve<H: Handler>(
+    accepted: Accepted,
+    mut peer: Peer,
+    listener: Arc<Listener>,
+    worker: Arc<Worker<H>>,
+) {
+    let since = worker.clock.now();
+    let (mut stream, negotiated) = match (&listener.tls, accepted) {
+        (None, Accepted::Tcp(stream)) => (Stream::Tcp(stream), None),
+        (None, Accepted::Unix(stream)) => (Stream::Unix(stream), None),
+        (Some(tls), Accepted::Tcp(stream)) => match handshake(tls, stream, &worker).await {
+            Some((stream, tls)) => (Stream::Tls(Box::new(stream)), Some(tls)),
+            None => return,
+        },
+        (Some(tls), Accepted::Unix(stream)) => match handshake(tls, stream, &worker).await {
+            Some((stream, tls)) => (Stream::UnixTls(Box::new(stream)), Some(tls)),
+            None => return,
+        },
+    };
+    let mut prefix = Vec::new();
+    match negotiated {
+        Some((tls, http2)) => {
+            peer.tls = Some(tls);
+            peer.http2 = http2;
+        }
+        None => {
+            let sniffing = sniff(&mut stream, &mut prefix);
+            let sniffed = tokio::select! {
+                biased;
+                sniffed = tokio::time::timeout(worker.limits.header_timeout, sniffing) => sniffed,
+                // Nothing was asked yet, so nothing is owed.
+                () = worker.drain.wait() => return,
+            };
+            match sniffed {
+                Ok(Some(http2)) => peer.http2 = http2,
+                // A client that sent the first letters of the preface and stopped is late with a head.
+                Err(_) if !prefix.is_empty() => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+    let state = Arc::new(ConnState::new(worker.clock, Deadlines::from(&*worker.limits), since));
+    let _open = listener.metrics.open(peer.http2);
+    let service = Arc::new(Service {
+        handler: worker.handler.clone(),
+        peer: Arc::new(peer),
+        state,
+        limits: worker.limits.clone(),
+        redirect: listener.redirect,
+    });
+    if service.peer.http2 {
+        http2(stream, prefix, service, &worker).await
+    } else {
+        http1(stream, prefix, service, &worker).await
+    }
+}
+
+async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service<H>>, worker: &Worker<H>) {
+    let limits = &worker.limits;
+    let scan =
+        Scan::new(HeadLimits { head: limits.header_bytes, fields: limits.headers, target: limits.uri_bytes });
+    let io = GuardedIo::new(stream, prefix, Some(scan), service.state.clone());
+    let mut connection = worker.protocols.http1.serve_connection(TokioIo::new(io), calls(service.clone()));
+    let end = drive(Pin::new(&mut connection), &service.state, &worker.drain).await;
+    let io = connection.into_parts().io.into_inner();
+    if let Some(refusal) = io.refused() {
+        service.handler.refuse(refusal, &service.peer);
+    }
+    match end {
+        End::Done(result) => {
+            if let Err(error) = result {
+                tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/1 connection");
+            }
+            io.close().await;
+        }
+        // The drop resets it.
+        End::Stalled => {}
+    }
+}
+
+async fn http2<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service<H>>, worker: &Worker<H>) {
+    let io = GuardedIo::new(stream, prefix, None, service.state.clone());
+    let connection = worker.protocols.http2.serve_connection(TokioIo::new(io), calls(service.clone()));
+    match drive(pin!(connection), &service.state, &worker.drain).await {
+        End::Done(Err(error)) => {
+            tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/2 connection");
+        }
+        End::Done(Ok(())) | End::Stalled => {}
+    }
+}
+
+type Answer<H> = Response<Tracked<<H as Handler>::Body>>;
+
+/// The service in hyper's terms.
+fn calls<H: Handler>(
+    service: Arc<Service<H>>,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Answer<H>,
+    Error = Infallible,
+    Future: Future<Output = Result<Answer<H>, Infallible>> + Send + 'static,
+> {
+    hyper::service::service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok(service.call(request).await) }
+    })
+}
+
+impl<S, B> Connection for http1::Connection<TokioIo<GuardedIo>, S>
+where
+    S: HttpService<Incoming, ResBody = B, Error: Into<super::BoxError>>,
+    B: http_body::Body<Error: Into<super::BoxError>> + 'static,
+{
+    fn go(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S, B> Connection for http2::Connection<TokioIo<GuardedIo>, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = B, Error: Into<super::BoxError>>,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data: Send, Error: Into<super::BoxError>> + Send + 'static,
+{
+    fn go(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// The handshake and what it agreed on; whether that is HTTP/2.
+async fn handshake<H, IO: AsyncRead + AsyncWrite + Unpin>(
+    config: &Arc<rustls::ServerConfig>,
+    stream: IO,
+    worker: &Worker<H>,
+) -> Option<(TlsStream<IO>, (TlsInfo, bool))> {
+    let accept = TlsAcceptor::from(config.clone()).accept(stream);
+    let result = match tokio::time::timeout(worker.limits.header_timeout, accept).await {
+        Ok(Ok(stream)) => {
+            let session = stream.get_ref().1;
+            let version = match session.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                _ => "TLSv1.3",
+            };
+            worker.metrics.handshake(version, "ok");
+            let info = TlsInfo {
+                sni: session.server_name().map(str::to_ascii_lowercase),
+                version,
+                client_certificate: session.peer_certificates().is_some(),
+            };
+            let http2 = session.alpn_protocol() == Some(b"h2");
+            return Some((stream, (info, http2)));
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake");
+            "failed"
+        }
+        Err(_) => "timeout",
+    };
+    worker.metrics.handshake("none", result);
+    None
+}
+
+/// Reads until it is plain whether this is HTTP/2, into `prefix`; none if the client left first.
+async fn sniff(stream: &mut Stream, prefix: &mut Vec<u8>) -> Option<bool> {
+    // Enough for most heads, so that the bytes are read only once.
+    prefix.reserve(2048);
+    loop {
+        if stream.read_buf(prefix).await.ok()? == 0 {
+            return None;
+        }
+        let length = prefix.len().min(PREFACE.len());
+        if prefix[..length] != PREFACE[..length] {
+            return Some(false);
+        }
+        if length == PREFACE.len() {
+            return Some(true);
+        }
+    }
+}

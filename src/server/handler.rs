@@ -1,0 +1,75 @@
+//! What the server knows of the rest: something that turns requests into responses.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+
+use crate::http::refusal::Refusal;
+
+/// An error of any kind.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers requests. Each worker thread has its own value and clones it for each connection.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// What its responses carry. Dropped when the last byte was handed to the connection, or when the client
+    /// is gone.
+    type Body: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
+
+    /// Answers one request, whose head is within the limits. The future is dropped if the client goes away.
+    fn handle(
+        &self,
+        request: http::Request<Incoming>,
+        peer: &Arc<Peer>,
+    ) -> impl Future<Output = http::Response<Self::Body>> + Send;
+
+    /// The server has answered by itself: count it, log it.
+    fn refuse(&self, refusal: Refusal, peer: &Arc<Peer>);
+}
+
+/// The other end of a connection, and how it came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Who it is.
+    pub addr: PeerAddr,
+    /// The address it connected to; none on a unix socket.
+    pub local: Option<SocketAddr>,
+    /// Index into `Config::listeners`.
+    pub listener: usize,
+    /// What TLS agreed on; none on a plain connection.
+    pub tls: Option<TlsInfo>,
+    /// HTTP/2 rather than HTTP/1.
+    pub http2: bool,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerAddr {
+    /// An address; IPv4 is IPv4 even on an IPv6 socket.
+    Tcp(SocketAddr),
+    /// A process on this machine.
+    Unix,
+}
+
+impl PeerAddr {
+    /// The IP address, if it has one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            PeerAddr::Tcp(addr) => Some(addr.ip()),
+            PeerAddr::Unix => None,
+        }
+    }
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// The server name the client asked for, in lower case.
+    pub sni: Option<String>,
+    /// `"TLSv1.3"` or `"TLSv1.2"`.
+    pub version: &'static str,
+    /// The client proved itself by a certificate.
+    pub client_certificate: bool,
+}

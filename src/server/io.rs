@@ -1,0 +1,246 @@
+//! The bytes of a connection, between its transport and hyper, where limits and answers of our own apply.
+//!
+//! Reading, HTTP/1 passes the [`Scan`]; what it refuses never reaches hyper. Writing, hyper's own answers to
+//! heads it cannot parse (an empty 400, 414 or 431) are recognised by when they come, not by how they look:
+//! no request is in flight, so nothing a handler said can be pending. They are replaced by ours, which say
+//! why. A refusal waits until the responses to the requests before it are written.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::scan::Scan;
+use super::state::ConnState;
+use super::stream::Stream;
+use crate::http::refusal::Refusal;
+
+/// How long a closing connection may take to say goodbye, and a client to stop sending after a refusal.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A transport with the server's rules on it.
+#[derive(Debug)]
+pub struct GuardedIo {
+    stream: Stream,
+    /// What was read to find out the protocol; given out first.
+    prefix: Vec<u8>,
+    /// HTTP/1 only.
+    scan: Option<Scan>,
+    state: Arc<ConnState>,
+    answer: Option<Answer>,
+    /// A refusal waits for a response to end; wake this then.
+    reader: Option<Waker>,
+    refused: Option<Refusal>,
+}
+
+/// An answer of our own that is being written.
+#[derive(Debug)]
+struct Answer {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl GuardedIo {
+    /// `prefix` was read from `stream` already. `scan` is for HTTP/1; HTTP/2 has none.
+    pub fn new(stream: Stream, prefix: Vec<u8>, scan: Option<Scan>, state: Arc<ConnState>) -> Self {
+        Self { stream, prefix, scan, state, answer: None, reader: None, refused: None }
+    }
+
+    /// What this layer has answered with, if it has.
+    pub fn refused(&self) -> Option<Refusal> {
+        self.refused
+    }
+
+    /// Says goodbye. If the client may still be sending, reads that away for a while: a close with unread
+    /// bytes is a reset, and a reset can overtake the answer (RFC 9112 §9.6).
+    pub async fn close(mut self) {
+        let linger = self.refused.is_some() || self.scan.as_ref().is_some_and(Scan::owes);
+        let goodbye = async {
+            if self.stream.shutdown().await.is_err() || !linger {
+                return;
+            }
+            let mut waste = vec![0; 16 * 1024];
+            while matches!(self.stream.read(&mut waste).await, Ok(read) if read > 0) {}
+        };
+        // Too late is as good as done: the drop closes it.
+        let _ = tokio::time::timeout(LINGER, goodbye).await;
+    }
+
+    fn begin_answer(&mut self, refusal: Refusal) {
+        self.refused = Some(refusal);
+        if let Some(scan) = &mut self.scan {
+            scan.refuse(refusal);
+        }
+        self.answer = Some(Answer { bytes: answer(refusal), written: 0 });
+    }
+
+    /// Ready when no answer of ours is left to write.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(answer) = &mut self.answer
+            && answer.written < answer.bytes.len()
+        {
+            let wrote = Pin::new(&mut self.stream).poll_write(cx, &answer.bytes[answer.written..]);
+            answer.written += ready!(noted(&self.state, wrote))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether what hyper writes now, beginning with `head`, is an answer of its own: then ours has its place.
+    fn intercept(&mut self, head: &[u8]) -> bool {
+        if self.answer.is_some() {
+            return true;
+        }
+        if self.scan.is_none() || !self.state.quiet() {
+            return false;
+        }
+        let refusal = match head.get(9..12) {
+            Some(b"414") => Refusal::UriTooLong,
+            Some(b"431") => Refusal::HeadTooLarge,
+            _ => Refusal::MalformedHead,
+        };
+        self.begin_answer(refusal);
+        true
+    }
+
+    /// Reads what may pass the scan; nothing read is the end.
+    fn poll_scanned(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        loop {
+            let Some(scan) = &mut self.scan else {
+                return self.poll_raw(cx, buf);
+            };
+            if self.state.overdue() && scan.refused().is_none() {
+                scan.refuse(Refusal::RequestTimeout);
+            }
+            if scan.lost() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(refusal) = scan.refused() {
+                if self.answer.is_none() && !self.state.answered(scan.heads()) {
+                    self.reader = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                if self.answer.is_none() {
+                    self.begin_answer(refusal);
+                }
+                ready!(self.poll_answer(cx))?;
+                return noted(&self.state, Pin::new(&mut self.stream).poll_flush(cx));
+            }
+            ready!(self.poll_raw(cx, buf))?;
+            let read = buf.filled().len() - before;
+            let Some(scan) = self.scan.as_mut().filter(|_| read > 0) else {
+                return Poll::Ready(Ok(()));
+            };
+            let passed = scan.feed(&buf.filled()[before..]);
+            self.state.head(scan.in_head());
+            buf.set_filled(before + passed);
+            if passed > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let length = self.prefix.len().min(buf.remaining());
+        buf.put_slice(&self.prefix[..length]);
+        self.prefix.drain(..length);
+        if self.prefix.is_empty() {
+            self.prefix = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for GuardedIo {
+    fn drop(&mut self) {
+        if self.state.abandoned() {
+            self.stream.reset_on_drop();
+        }
+    }
+}
+
+impl AsyncRead for GuardedIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_scanned(cx, buf)
+    }
+}
+
+impl AsyncWrite for GuardedIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.intercept(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let wrote = Pin::new(&mut this.stream).poll_write(cx, buf);
+        noted(&this.state, wrote)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.intercept(bufs.first().map_or(&[], |first| first)) {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
+        let wrote = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        noted(&this.state, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_answer(cx))?;
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        ready!(noted(&this.state, flushed))?;
+        if this.scan.is_some()
+            && this.state.flushed()
+            && let Some(reader) = this.reader.take()
+        {
+            reader.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Only flushes: hyper is done, but [`GuardedIo::close`] says how the transport ends.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.scan.is_some() {
+            return self.poll_flush(cx);
+        }
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Notes whether the client takes bytes.
+fn noted<T>(state: &ConnState, result: Poll<T>) -> Poll<T> {
+    match result {
+        Poll::Pending => state.blocked(),
+        Poll::Ready(_) => state.unblocked(),
+    }
+    result
+}
+
+/// A refusal as HTTP/1.1, with the connection's end announced.
+fn answer(refusal: Refusal) -> Vec<u8> {
+    let status = refusal.status();
+    let body = refusal.body();
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+         connection: close\r\ndate: {date}\r\n\r\n{body}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Error"),
+        body.len(),
+    )
+    .into_bytes()
+}

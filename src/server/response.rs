@@ -1,0 +1,126 @@
+//! Response bodies as the connection sees them: whose they are, and when they end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body::{Body, Frame, SizeHint};
+
+use super::handler::BoxError;
+use super::state::ConnState;
+use crate::http::refusal::Refusal;
+
+/// One request in flight: from the service's call to the end of the response's body, or of either by a drop.
+#[derive(Debug)]
+pub struct InFlight {
+    state: Arc<ConnState>,
+    http2: bool,
+    /// HTTP/2: a frame was given and the next was not asked for.
+    given: bool,
+}
+
+impl InFlight {
+    /// Begins now.
+    pub fn begin(state: Arc<ConnState>, http2: bool) -> Self {
+        state.begin();
+        Self { state, http2, given: false }
+    }
+
+    fn taken(&mut self) {
+        if self.given {
+            self.given = false;
+            self.state.taken();
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.taken();
+        self.state.end();
+    }
+}
+
+/// A response body, of the handler or of the server.
+#[derive(Debug)]
+pub struct Tracked<B> {
+    source: Source<B>,
+    in_flight: InFlight,
+}
+
+#[derive(Debug)]
+enum Source<B> {
+    Handler(B),
+    /// None when it was sent.
+    Own(Option<Bytes>),
+}
+
+impl<B> Tracked<B> {
+    /// The handler's.
+    pub fn handler(body: B, in_flight: InFlight) -> Self {
+        Self { source: Source::Handler(body), in_flight }
+    }
+
+    /// The server's own.
+    pub fn own(body: Bytes, in_flight: InFlight) -> Self {
+        Self { source: Source::Own(Some(body).filter(|body| !body.is_empty())), in_flight }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        this.in_flight.taken();
+        let polled = match &mut this.source {
+            Source::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Source::Handler(body) => {
+                // A panic in a body ends that response, as one in the handler does.
+                match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
+                    Ok(polled) => polled,
+                    Err(_) => Poll::Ready(Some(Err("the response body panicked".into()))),
+                }
+            }
+        };
+        if this.in_flight.http2 && matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            this.in_flight.given = true;
+            this.in_flight.state.given();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Handler(body) => body.is_end_stream(),
+            Source::Own(body) => body.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Handler(body) => body.size_hint(),
+            Source::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+        }
+    }
+}
+
+/// A refusal as a response. On HTTP/1 it ends the connection.
+pub fn refusal<B>(refusal: Refusal, in_flight: InFlight) -> Response<Tracked<B>> {
+    let http2 = in_flight.http2;
+    let mut response = Response::new(Tracked::own(refusal.body().into(), in_flight));
+    *response.status_mut() = refusal.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if !http2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

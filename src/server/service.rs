@@ -1,0 +1,167 @@
+//! From hyper to the handler: what is refused before it is called, and what happens when it panics.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::handler::{Handler, Peer};
+use super::response::{self, InFlight, Tracked};
+use super::state::ConnState;
+use crate::config::Limits;
+use crate::http::refusal::Refusal;
+
+/// What the requests of one connection have in common.
+#[derive(Debug)]
+pub struct Service<H> {
+    /// Answers them.
+    pub handler: H,
+    /// Whose they are.
+    pub peer: Arc<Peer>,
+    /// Their connection.
+    pub state: Arc<ConnState>,
+    /// `[server.limits]`
+    pub limits: Arc<Limits>,
+    /// `redirect_https`: the port to go to.
+    pub redirect: Option<u16>,
+}
+
+impl<H: Handler> Service<H> {
+    /// Answers one request, in every case.
+    pub async fn call(&self, request: Request<Incoming>) -> Response<Tracked<H::Body>> {
+        let in_flight = InFlight::begin(self.state.clone(), self.peer.http2);
+        if let Err(refusal) = self.check(&request) {
+            return self.refuse(refusal, in_flight);
+        }
+        if let Some(port) = self.redirect {
+            return match location(&request, port) {
+                Ok(location) => redirect(location, in_flight),
+                Err(refusal) => self.refuse(refusal, in_flight),
+            };
+        }
+        match unwound(self.handler.handle(request, &self.peer)).await {
+            Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
+            Err(Panicked) => self.refuse(Refusal::Internal, in_flight),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
+        self.handler.refuse(refusal, &self.peer);
+        response::refusal(refusal, in_flight)
+    }
+
+    /// HTTP/1 heads were measured as bytes on their way in; HTTP/2 has them only here.
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        let limits = &self.limits;
+        if self.peer.http2 {
+            let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+            if target > limits.uri_bytes {
+                return Err(Refusal::UriTooLong);
+            }
+            let headers = request.headers();
+            if headers.len() > limits.headers || target + size(headers) > limits.header_bytes {
+                return Err(Refusal::HeadTooLarge);
+            }
+        }
+        // The lower bound is the Content-Length, or zero.
+        if request.body().size_hint().lower() > limits.request_body {
+            return Err(Refusal::BodyTooLarge);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a header block as HTTP/1 would write it.
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// Where the same thing is under https.
+fn location<B>(request: &Request<B>, port: u16) -> Result<HeaderValue, Refusal> {
+    let authority = match request.uri().authority() {
+        Some(authority) => authority.clone(),
+        None => host(request.headers())?,
+    };
+    let host = authority.host();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    if host.is_empty() || authority.as_str().contains('@') || !host.bytes().all(plain) {
+        return Err(Refusal::BadHost);
+    }
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = if target.starts_with('/') { target } else { "/" };
+    let location = match port {
+        443 => format!("https://{host}{target}"),
+        port => format!("https://{host}:{port}{target}"),
+    };
+    HeaderValue::try_from(location).map_err(|_| Refusal::BadPath)
+}
+
+fn host(headers: &HeaderMap) -> Result<Authority, Refusal> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.as_bytes()).map_err(|_| Refusal::BadHost),
+        _ => Err(Refusal::BadHost),
+    }
+}
+
+fn redirect<B>(location: HeaderValue, in_flight: InFlight) -> Response<Tracked<B>> {
+    let mut response = Response::new(Tracked::own(Bytes::new(), in_flight));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+/// The handler panicked; the panic hook has reported where.
+struct Panicked;
+
+/// Runs `future` and stops a panic in it.
+async fn unwound<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        // After a panic the future is not polled again, so no broken state is ever looked at.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_go_to_the_same_place_and_nowhere_else() {
+        let table = [
+            ("/a?b=c", vec!["example.com"], 443, Ok("https://example.com/a?b=c")),
+            ("/", vec!["example.com:80"], 8443, Ok("https://example.com:8443/")),
+            ("/", vec!["[::1]:80"], 443, Ok("https://[::1]/")),
+            ("*", vec!["example.com"], 443, Ok("https://example.com/")),
+            ("http://other.example/x", vec!["example.com"], 443, Ok("https://other.example/x")),
+            ("//evil.example/x", vec!["example.com"], 443, Ok("https://example.com//evil.example/x")),
+            ("/", vec!["user@example.com"], 443, Err(Refusal::BadHost)),
+            ("/", vec!["exam\"ple.com"], 443, Err(Refusal::BadHost)),
+            ("/", vec![""], 443, Err(Refusal::BadHost)),
+            ("/", vec![], 443, Err(Refusal::BadHost)),
+            ("/", vec!["a.example", "b.example"], 443, Err(Refusal::BadHost)),
+        ];
+        for (target, hosts, port, expected) in table {
+            let mut request = Request::builder().uri(target);
+            for host in &hosts {
+                request = request.header("host", *host);
+            }
+            let found = location(&request.body(()).unwrap(), port);
+            let found = found.as_ref().map(|value| value.to_str().unwrap()).map_err(|refusal| *refusal);
+            assert_eq!(found, expected, "{target} {hosts:?}");
+        }
+    }
+}

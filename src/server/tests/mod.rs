@@ -1,0 +1,316 @@
+//! The server over loopback, with a handler that does what the path says.
+
+mod drain;
+mod framing;
+mod limits;
+mod tls;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::body::LimitedBody;
+use super::*;
+use crate::config::*;
+use crate::http::refusal::Refusal;
+
+/// Limits that no test meets by accident.
+pub(super) fn limits() -> Limits {
+    Limits {
+        connections: 64,
+        connections_per_ip: 0,
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(10),
+        header_bytes: 8192,
+        headers: 20,
+        uri_bytes: 1024,
+        request_body: 1024,
+    }
+}
+
+fn listener(tls: Option<ListenerTls>) -> Listener {
+    Listener { address: ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()), redirect_https: false, tls }
+}
+
+fn config(limits: Limits, listeners: Vec<Listener>) -> Config {
+    Config {
+        server: Server {
+            threads: 1,
+            shutdown_timeout: Duration::from_secs(1),
+            server_name: "seawall".into(),
+            trusted_proxies: vec![],
+            limits,
+        },
+        listeners,
+        cache: Cache { memory: Memory { capacity: 1 << 20, max_object: 1 << 16 } },
+        pools: vec![],
+        sites: vec![],
+        admin: Admin { address: None, token: None, purge_from: vec![] },
+        log: Log { level: "info".into(), format: LogFormat::Text, access: AccessLog::Off, sample: 1.0 },
+    }
+}
+
+/// Answers by path; tells what it saw.
+#[derive(Clone)]
+struct Doer {
+    limits: Arc<Limits>,
+    seen: Arc<Seen>,
+}
+
+struct Seen {
+    refusals: Mutex<Vec<Refusal>>,
+    peers: Mutex<Vec<Peer>>,
+    /// A permit for each request to `/slow` that has arrived.
+    arrived: Semaphore,
+    /// A permit lets one `/slow` go on.
+    go: Semaphore,
+}
+
+type TestBody = BoxBody<Bytes, BoxError>;
+
+fn full(text: impl Into<Bytes>) -> TestBody {
+    Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed()
+}
+
+/// Never ends, always has more.
+struct Endless;
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = BoxError;
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])))))
+    }
+}
+
+impl Handler for Doer {
+    type Body = TestBody;
+
+    async fn handle(&self, request: Request<Incoming>, peer: &Arc<Peer>) -> Response<TestBody> {
+        self.seen.peers.lock().push((**peer).clone());
+        let path = request.uri().path().to_string();
+        match path.as_str() {
+            "/panic" => panic!("as asked"),
+            "/slow" => {
+                self.seen.arrived.add_permits(1);
+                self.seen.go.acquire().await.unwrap().forget();
+                Response::new(full("slow"))
+            }
+            "/echo" => match LimitedBody::new(request.into_body(), &self.limits).collect().await {
+                Ok(body) => Response::new(full(body.to_bytes())),
+                Err(error) => {
+                    let refusal = error.refusal();
+                    Response::builder().status(refusal.status()).body(full(refusal.body())).unwrap()
+                }
+            },
+            "/endless" => Response::new(Endless.boxed()),
+            _ => Response::new(full(path)),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
+        self.seen.refusals.lock().push(refusal);
+    }
+}
+
+/// A running server.
+struct Up {
+    running: Running,
+    seen: Arc<Seen>,
+    registry: prometheus::Registry,
+}
+
+impl Up {
+    fn new(config: Config) -> Self {
+        let registry = prometheus::Registry::new();
+        let metrics = ServerMetrics::register(&registry).unwrap();
+        let limits = Arc::new(config.server.limits.clone());
+        let bound = bind(&config, metrics).unwrap();
+        let seen = Arc::new(Seen {
+            refusals: Mutex::default(),
+            peers: Mutex::default(),
+            arrived: Semaphore::new(0),
+            go: Semaphore::new(0),
+        });
+        let doer = Doer { limits, seen: seen.clone() };
+        let running = bound.serve(move |_| doer.clone()).unwrap();
+        Self { running, seen, registry }
+    }
+
+    fn plain(limits: Limits) -> Self {
+        Self::new(config(limits, vec![listener(None)]))
+    }
+
+    fn addr(&self, listener: usize) -> SocketAddr {
+        self.running.addresses()[listener].to.tcp().unwrap()
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.addr(0)).await.unwrap()
+    }
+
+    /// Sends `text` and reads until the server closes.
+    async fn ask(&self, text: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(text.as_ref()).await.unwrap();
+        rest(&mut stream).await
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        self.seen.refusals.lock().clone()
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        family.map_or(0.0, |family| {
+            let value = |metric: &prometheus::proto::Metric| {
+                metric.get_counter().get_value() + metric.get_gauge().get_value()
+            };
+            family.get_metric().iter().map(value).sum()
+        })
+    }
+}
+
+/// Reads to the end, Date left out.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut bytes)).await;
+    read.expect("the server closes").unwrap();
+    without_date(&String::from_utf8(bytes).unwrap())
+}
+
+fn without_date(text: &str) -> String {
+    text.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect()
+}
+
+/// Reads one response that has a Content-Length.
+async fn one(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.ends_with("\r\n\r\n") {
+        assert_eq!(stream.read(&mut byte).await.unwrap(), 1, "closed after {text:?}");
+        text.push(byte[0] as char);
+    }
+    let length =
+        text.lines().find_map(|line| line.strip_prefix("content-length: ")).map(|n| n.parse().unwrap());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).await.unwrap();
+    without_date(&text) + std::str::from_utf8(&body).unwrap()
+}
+
+/// What the connection layer answers.
+fn refused(refusal: Refusal) -> String {
+    let body = refusal.body();
+    format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        refusal.status().as_u16(),
+        refusal.status().canonical_reason().unwrap(),
+        body.len()
+    )
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn keeps_connections_and_answers_pipelined_requests_in_order() {
+    let up = Up::plain(limits());
+    let mut stream = up.connect().await;
+    stream.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert_eq!(one(&mut stream).await, ok("/a"));
+    let pipelined = "POST /echo HTTP/1.1\r\ncontent-length: 2\r\n\r\nhiGET /b HTTP/1.1\r\n\r\n\
+        POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nyou\r\n0\r\n\r\nGET /c HTTP/1.1\r\n\r\n";
+    stream.write_all(pipelined.as_bytes()).await.unwrap();
+    for body in ["hi", "/b", "you", "/c"] {
+        assert_eq!(one(&mut stream).await, ok(body));
+    }
+    let peer = up.seen.peers.lock()[0].clone();
+    assert_eq!(peer.addr, PeerAddr::Tcp(stream.local_addr().unwrap()));
+    assert!(peer.tls.is_none() && !peer.http2 && peer.local == Some(up.addr(0)));
+}
+
+#[tokio::test]
+async fn a_panic_is_one_500() {
+    let up = Up::plain(limits());
+    let text = up.ask("GET /panic HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(text.starts_with("HTTP/1.1 500 ") && text.ends_with(&Refusal::Internal.body()), "{text}");
+    assert_eq!(up.refusals(), [Refusal::Internal]);
+    assert!(up.ask("GET /a HTTP/1.0\r\n\r\n").await.ends_with("/a"));
+}
+
+#[tokio::test]
+async fn speaks_h2c_with_prior_knowledge() {
+    let up = Up::plain(limits());
+    let io = hyper_util::rt::TokioIo::new(up.connect().await);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut client, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let get = |path: &str| Request::get(format!("http://x{path}")).body(full("")).unwrap();
+    for path in ["/a", "/b"] {
+        let response = client.send_request(get(path)).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), path);
+    }
+    assert!(up.seen.peers.lock()[0].http2);
+    let response = client.send_request(get(&format!("/{}", "a".repeat(1024)))).await.unwrap();
+    assert_eq!(response.status(), 414);
+    let mut large = get("/");
+    large.headers_mut().insert("x", "a".repeat(8192).parse().unwrap());
+    let response = client.send_request(large).await.unwrap();
+    assert_eq!(response.status(), 431);
+    let response = client.send_request(get("/panic")).await.unwrap();
+    assert_eq!(response.status(), 500);
+    let body = Request::post("http://x/echo").body(full(vec![b'a'; 2000])).unwrap();
+    assert_eq!(client.send_request(body).await.unwrap().status(), 413);
+    assert_eq!(
+        up.refusals(),
+        [Refusal::UriTooLong, Refusal::HeadTooLarge, Refusal::Internal, Refusal::BodyTooLarge]
+    );
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_served_by_all_workers_and_removed_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap()); // left from a crash
+    let unix = Listener { address: ListenAddress::Unix(path.clone()), redirect_https: false, tls: None };
+    let mut config = config(limits(), vec![unix]);
+    config.server.threads = 2;
+    let up = Up::new(config);
+    for _ in 0..4 {
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        stream.write_all(b"GET /a HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("/a"));
+    }
+    assert!(up.seen.peers.lock().iter().all(|peer| peer.addr == PeerAddr::Unix));
+    assert!(up.running.drain(Duration::from_secs(5)));
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_address_in_use_names_the_listener() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut second = listener(None);
+    second.address = ListenAddress::Tcp(taken.local_addr().unwrap());
+    let metrics = ServerMetrics::register(&prometheus::Registry::new()).unwrap();
+    let error = bind(&config(limits(), vec![listener(None), second]), metrics).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("listener 1 ({})", taken.local_addr().unwrap())), "{error}");
+}

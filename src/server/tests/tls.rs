@@ -1,0 +1,202 @@
+//! TLS: protocols, certificates, renewal, redirects.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, rustls};
+
+use super::*;
+
+type Ca = CertifiedIssuer<'static, KeyPair>;
+
+fn ca() -> Ca {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn sign(ca: &Ca, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    (CertificateParams::new(names).unwrap().signed_by(&key, ca).unwrap(), key)
+}
+
+fn write(ca: &Ca, folder: &Path, name: &str, names: &[&str]) -> CertificateFiles {
+    let (certificate, key) = sign(ca, names);
+    let files = CertificateFiles {
+        cert: folder.join(format!("{name}.pem")),
+        key: folder.join(format!("{name}.key")),
+    };
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    std::fs::write(&files.cert, certificate.pem()).unwrap();
+    files
+}
+
+fn settings(certificates: Vec<CertificateFiles>) -> ListenerTls {
+    ListenerTls { min_version: TlsVersion::V1_2, certificates, client_ca: None, self_signed: false }
+}
+
+struct Client {
+    config: ClientConfig,
+}
+
+impl Client {
+    fn new(ca: &Ca, alpn: &[&str]) -> Self {
+        Self::with(ca, alpn, rustls::ALL_VERSIONS, None)
+    }
+
+    fn with(
+        ca: &Ca,
+        alpn: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        own: Option<(rcgen::Certificate, KeyPair)>,
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.der().clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(crate::server::tls::provider())
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+                builder.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
+            }
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        // A resumed session shows no new certificate.
+        config.resumption = rustls::client::Resumption::disabled();
+        Self { config }
+    }
+
+    async fn connect(&self, up: &Up, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(name.to_string()).unwrap();
+        TlsConnector::from(Arc::new(self.config.clone())).connect(name, up.connect().await).await
+    }
+
+    /// The certificate that was shown.
+    async fn shown(&self, up: &Up, name: &str) -> CertificateDer<'static> {
+        let stream = self.connect(up, name).await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    }
+}
+
+#[tokio::test]
+async fn alpn_decides_the_protocol() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let files = write(&ca, folder.path(), "a", &["a.example"]);
+    let up = Up::new(config(limits(), vec![listener(Some(settings(vec![files])))]));
+    let stream = Client::new(&ca, &["h2", "http/1.1"]).connect(&up, "a.example").await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut client, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let response = client.send_request(Request::get("https://a.example/two").body(full("")).unwrap()).await;
+    assert_eq!(response.unwrap().into_body().collect().await.unwrap().to_bytes(), "/two");
+
+    let old = Client::with(&ca, &[], &[&rustls::version::TLS12], None);
+    let mut stream = old.connect(&up, "A.example").await.unwrap();
+    stream.write_all(b"GET /one HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.ends_with("/one"), "{text}");
+
+    let peers = up.seen.peers.lock().clone();
+    let seen: Vec<_> = peers.iter().map(|peer| (peer.http2, peer.tls.clone().unwrap())).collect();
+    let tls = |version| TlsInfo { sni: Some("a.example".into()), version, client_certificate: false };
+    assert_eq!(seen, [(true, tls("TLSv1.3")), (false, tls("TLSv1.2"))]);
+    assert_eq!(up.metric("seawall_tls_handshakes_total"), 2.0);
+}
+
+#[tokio::test]
+async fn the_server_name_picks_the_certificate() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let first = write(&ca, folder.path(), "first", &["a.example", "x.w.example"]);
+    let wild = write(&ca, folder.path(), "wild", &["*.w.example"]);
+    let of = |files: &CertificateFiles| {
+        use rustls::pki_types::pem::PemObject;
+        CertificateDer::from_pem_file(&files.cert).unwrap()
+    };
+    let up = Up::new(config(limits(), vec![listener(Some(settings(vec![first.clone(), wild.clone()])))]));
+    let client = Client::new(&ca, &[]);
+    for (name, files) in [("a.example", &first), ("y.w.example", &wild), ("x.w.example", &first)] {
+        assert_eq!(client.shown(&up, name).await, of(files), "{name}");
+    }
+    let error = client.connect(&up, "deep.y.w.example").await.unwrap_err();
+    assert!(error.to_string().contains("not valid for name"), "the default, not the wildcard: {error}");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let files = write(&ca, folder.path(), "a", &["a.example"]);
+    let up = Up::new(config(limits(), vec![listener(Some(settings(vec![files.clone()])))]));
+    let client = Client::new(&ca, &[]);
+    let before = client.shown(&up, "a.example").await;
+    assert!(up.metric("seawall_tls_certificate_expiry_seconds") > 1.7e9);
+    std::fs::write(&files.cert, "broken").unwrap();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(client.shown(&up, "a.example").await, before);
+    write(&ca, folder.path(), "a", &["a.example"]);
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while client.shown(&up, "a.example").await == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("renewed");
+}
+
+#[tokio::test]
+async fn versions_and_client_certificates_are_enforced() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let files = write(&ca, folder.path(), "a", &["a.example"]);
+    let root = folder.path().join("ca.pem");
+    std::fs::write(&root, ca.pem()).unwrap();
+    let tls = ListenerTls { min_version: TlsVersion::V1_3, client_ca: Some(root), ..settings(vec![files]) };
+    let up = Up::new(config(limits(), vec![listener(Some(tls))]));
+    let old = Client::with(&ca, &[], &[&rustls::version::TLS12], None);
+    assert!(old.connect(&up, "a.example").await.is_err());
+    let ask = async |client: Client| {
+        let mut stream = client.connect(&up, "a.example").await?;
+        stream.write_all(b"GET /a HTTP/1.1\r\nconnection: close\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.map(|_| text)
+    };
+    assert!(ask(Client::new(&ca, &[])).await.is_err(), "no certificate");
+    let known = Client::with(&ca, &[], rustls::ALL_VERSIONS, Some(sign(&ca, &["client"])));
+    assert!(ask(known).await.unwrap().ends_with("/a"));
+    assert!(up.seen.peers.lock()[0].tls.as_ref().unwrap().client_certificate);
+}
+
+#[tokio::test]
+async fn a_plain_listener_redirects_to_the_tls_one() {
+    let tls = ListenerTls { self_signed: true, ..settings(vec![]) };
+    let plain = Listener { redirect_https: true, ..listener(None) };
+    let up = Up::new(config(limits(), vec![plain, listener(Some(tls))]));
+    let text = up.ask("GET /a?b HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n").await;
+    assert!(text.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"), "{text}");
+    assert!(text.contains(&format!("location: https://a.example:{}/a?b\r\n", up.addr(1).port())), "{text}");
+    let text = up.ask("GET / HTTP/1.1\r\n\r\n").await;
+    assert!(text.ends_with(&Refusal::BadHost.body()), "{text}");
+    assert!(up.seen.peers.lock().is_empty());
+}
+
+#[test]
+fn broken_files_are_named() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let one = write(&ca, folder.path(), "one", &["a.example"]);
+    let two = write(&ca, folder.path(), "two", &["a.example"]);
+    let mixed = CertificateFiles { cert: one.cert, key: two.key };
+    let missing = CertificateFiles { cert: folder.path().join("none.pem"), key: mixed.key.clone() };
+    for (files, word) in [(mixed, "two.key"), (missing, "none.pem")] {
+        let metrics = ServerMetrics::register(&prometheus::Registry::new()).unwrap();
+        let config = config(limits(), vec![listener(Some(settings(vec![files])))]);
+        let error = bind(&config, metrics).unwrap_err().to_string();
+        assert!(error.contains("listener 0") && error.contains(word), "{error}");
+    }
+}

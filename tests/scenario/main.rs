@@ -1,0 +1,31 @@
+//! Scenarios: what the client sends, what the origin gets and answers, what the client sees.
+//!
+//! Each story has its whole world in itself, told by `world`; it names what it shows. Time moves only by
+//! `world.advance`, and whatever takes long is held by a `Gate` that the story opens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a helper that fails is a test that fails"
+)]
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod broken_origin;
+mod collapse;
+mod conditions;
+mod connections;
+mod fields;
+mod harness;
+mod keys;
+mod methods;
+mod operating;
+mod ranges;
+mod revalidation;
+mod routing;
+mod signed;
+mod stale;
+mod storing;
+mod variants;

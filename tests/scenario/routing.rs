@@ -1,0 +1,95 @@
+//! Which site, rule and pool a request belongs to.
+
+use crate::world::{Answer, Expect, World};
+
+#[tokio::test]
+async fn the_first_rule_that_matches_wins() {
+    let site = "[[site.rule]]\npath = \"/api/cached/*\"\ncache = { default_ttl = \"60s\" }\n\
+                [[site.rule]]\npath = \"/api/*\"\ncache = { enabled = false }\n\
+                [[site.rule]]\npath = \"*\"\ncache = { default_ttl = \"10s\" }";
+    let world = World::with_site(site).await;
+    world.origin().always("*", Answer::ok("hello"));
+    for (target, after, hit) in
+        [("/api/cached/a", 59, true), ("/api/b", 0, false), ("/c", 9, true), ("/d", 11, false)]
+    {
+        world.get(target).await.assert(200, "hello");
+        world.advance(after);
+        assert_eq!(world.get(target).await.is_hit(), hit, "{target} after {after}s");
+    }
+}
+
+#[tokio::test]
+async fn where_the_cache_is_off_everything_passes() {
+    let world = World::with_site("[[site.rule]]\npath = \"/api/*\"\ncache = { enabled = false }").await;
+    world.origin().always("*", Answer::fresh("hello", 60));
+    for _ in 0..2 {
+        let seen = world.get("/api/a").await;
+        seen.assert_not_stored(200, "hello");
+        assert_eq!(seen.cache_status().fwd(), Some("bypass"));
+    }
+    world.get("/other").await.assert_stored(200, "hello");
+    // The path is matched as it is keyed: an escape is no way around a rule.
+    world.get("/%61pi/a").await.assert_not_stored(200, "hello");
+    world.get("/x/../api/a").await.assert_not_stored(200, "hello");
+}
+
+#[tokio::test]
+async fn a_rule_can_send_its_paths_to_another_pool() {
+    let rule = "[[site.rule]]\npath = \"/api/*\"\npool = \"api\"";
+    let world = World::new().other_pool("api").site(rule).start().await;
+    world.origin().then(Expect::get("/a"), Answer::fresh("from the origin", 60));
+    world.other("api").then(Expect::get("/api/a"), Answer::fresh("from the api", 60));
+    world.get("/a").await.assert(200, "from the origin");
+    world.get("/api/a").await.assert(200, "from the api");
+}
+
+#[tokio::test]
+async fn a_listener_can_send_everybody_to_https() {
+    let world = World::new().plain_listener("redirect_https = true").start().await;
+    world.origin().always("*", Answer::fresh("hello", 60));
+    let seen = world.get("/a?b=1").await;
+    assert_eq!(seen.status, 308);
+    let location = seen.header("location").expect("a redirect has a Location");
+    let rest = location.strip_prefix("https://test.example").expect("to https on the same host");
+    assert!(rest.ends_with("/a?b=1"), "{location}");
+    world.tls_client().get("/a").send().await.assert(200, "hello");
+    assert_eq!(world.origin().count(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_no_site_has_is_404() {
+    let world = World::start().await;
+    for host in ["other.example", "test.example.evil", "xtest.example", "a.test.example", "127.0.0.1"] {
+        world.client().host(host).get("/a").send().await.assert_refused(404, "unknown_host");
+    }
+    assert_eq!(world.origin().count(), 0);
+}
+
+#[tokio::test]
+async fn over_tls_a_host_that_the_connection_is_not_for_is_421() {
+    let world = World::start().await;
+    let other = world.tls_client().get("/a").header("Host", "other.example");
+    other.send().await.assert_refused(421, "misdirected");
+}
+
+#[tokio::test]
+async fn a_wildcard_site_has_the_hosts_under_it_and_not_its_own_name() {
+    let world = World::new().more("[[site]]\nhosts = [\"*.wild.example\"]\npool = \"origin\"").start().await;
+    world.origin().always("/a", Answer::fresh("hello", 60));
+    for host in ["a.wild.example", "a.b.wild.example", "A.Wild.Example"] {
+        world.client().host(host).get("/a").send().await.assert(200, "hello");
+    }
+    for host in ["wild.example", "awild.example"] {
+        world.client().host(host).get("/a").send().await.assert_refused(404, "unknown_host");
+    }
+}
+
+#[tokio::test]
+async fn an_exact_host_wins_over_a_wildcard() {
+    let site = "[[site]]\nhosts = [\"*\"]\npool = \"any\"";
+    let world = World::new().other_pool("any").more(site).start().await;
+    world.origin().always("/a", Answer::fresh("exact", 60));
+    world.other("any").always("/a", Answer::fresh("any", 60));
+    world.get("/a").await.assert(200, "exact");
+    world.client().host("whatever.example").get("/a").send().await.assert(200, "any");
+}

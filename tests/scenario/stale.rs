@@ -1,0 +1,123 @@
+//! Stale answers, where they are better than none (RFC 5861, RFC 9111 §4.2.4).
+
+use crate::world::{Answer, Expect, Gate, World};
+
+const NO_RETRY: &str = "[pool.retry]\nattempts = 1";
+
+fn lasting(body: &str, more: &str) -> Answer {
+    Answer::ok(body).header("Cache-Control", format!("max-age=10, {more}"))
+}
+
+#[tokio::test]
+async fn while_it_is_revalidated_the_stale_object_is_served_at_once() {
+    let world = World::start().await;
+    let refresh = Gate::new("the refresh may end");
+    world.origin().then(Expect::get("/a"), lasting("old", "stale-while-revalidate=60"));
+    world.origin().then(Expect::get("/a"), Answer::fresh("new", 60).head_after(&refresh));
+
+    world.get("/a").await.assert_stored(200, "old");
+    world.advance(15);
+    for _ in 0..5 {
+        let stale = world.get("/a").await;
+        stale.assert_hit(200, "old");
+        assert_eq!(stale.cache_status().get("ttl"), Some("-5"), "RFC 9211: a negative ttl is stale");
+        assert_eq!(stale.age(), 15);
+    }
+    world.origin().got(2).await;
+    refresh.open();
+    world.eventually("/a", "new").await.assert_hit(200, "new");
+    assert_eq!(world.origin().count(), 2, "five stale answers, one fetch");
+}
+
+#[tokio::test]
+async fn after_its_window_a_stale_object_is_fetched_first() {
+    let world = World::start().await;
+    world.origin().then(Expect::get("/a"), lasting("old", "stale-while-revalidate=60"));
+    world.origin().then(Expect::get("/a"), Answer::fresh("new", 60));
+    world.get("/a").await;
+    world.advance(71);
+    world.get("/a").await.assert_stored(200, "new");
+}
+
+#[tokio::test]
+async fn the_site_can_give_a_window_where_the_origin_does_not() {
+    let world = World::with_site("[site.cache]\nstale_while_revalidate = \"60s\"").await;
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10));
+    world.origin().then(Expect::get("/a"), Answer::fresh("new", 60));
+    world.get("/a").await;
+    world.advance(15);
+    world.get("/a").await.assert_hit(200, "old");
+    world.eventually("/a", "new").await;
+}
+
+#[tokio::test]
+async fn a_failed_background_refresh_is_tried_again() {
+    let world = World::new().pool(NO_RETRY).start().await;
+    world.origin().then(Expect::get("/a"), lasting("old", "stale-while-revalidate=600"));
+    world.origin().then(Expect::get("/a"), Answer::hang_up());
+    world.origin().on("/a", |_| Answer::fresh("new", 60));
+    world.get("/a").await;
+    world.advance(15);
+    world.get("/a").await.assert_hit(200, "old");
+    world.origin().got(2).await;
+    world.advance(60);
+    world.eventually("/a", "new").await;
+}
+
+#[tokio::test]
+async fn when_the_origin_fails_with_500_the_stale_object_is_served() {
+    let world = World::new().pool(NO_RETRY).start().await;
+    world.origin().then(Expect::get("/a"), lasting("old", "stale-if-error=60"));
+    world.origin().on("/a", |_| Answer::status(500).body("oops"));
+    world.get("/a").await;
+    world.advance(15);
+    world.get("/a").await.assert(200, "old");
+    assert_eq!(world.origin().count(), 2, "it was asked first");
+    world.advance(100);
+    world.get("/a").await.assert(500, "oops");
+}
+
+#[tokio::test]
+async fn when_the_origin_is_gone_the_stale_object_is_served() {
+    let world = World::with_site("[site.cache]\nstale_if_error = \"60s\"").await;
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10));
+    world.get("/a").await;
+    world.origin().die().await;
+    world.advance(15);
+    world.get("/a").await.assert(200, "old");
+    world.advance(100);
+    assert_eq!(world.get("/a").await.status, 502);
+}
+
+#[tokio::test]
+async fn when_the_origin_is_silent_the_stale_object_is_served() {
+    let pool = format!("[pool.timeouts]\nfirst_byte = \"200ms\"\n{NO_RETRY}");
+    let world = World::new().pool(&pool).start().await;
+    world.origin().then(Expect::get("/a"), lasting("old", "stale-if-error=60"));
+    world.origin().on("/a", |_| Answer::silence());
+    world.get("/a").await;
+    world.advance(15);
+    world.get("/a").await.assert(200, "old");
+}
+
+#[tokio::test]
+async fn without_leave_an_error_is_told_as_it_is() {
+    let world = World::new().pool(NO_RETRY).start().await;
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10));
+    world.origin().then(Expect::get("/a"), Answer::status(500).body("oops"));
+    world.get("/a").await;
+    world.advance(15);
+    world.get("/a").await.assert(500, "oops");
+}
+
+#[tokio::test]
+async fn must_revalidate_forbids_every_stale_answer() {
+    let site = "[site.cache]\nstale_if_error = \"60s\"\nstale_while_revalidate = \"60s\"";
+    let world = World::with_site(site).await;
+    world.origin().then(Expect::get("/a"), lasting("old", "must-revalidate"));
+    world.get("/a").await;
+    world.origin().die().await;
+    world.advance(15);
+    let refused = world.get("/a").await;
+    assert!(refused.status == 502 || refused.status == 504, "{refused:?}");
+}

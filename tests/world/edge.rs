@@ -1,0 +1,55 @@
+//! The edge under test: the only file of the world that knows how it is started and stopped.
+
+use std::net::SocketAddr;
+
+use seawall::cli::serve::{self, Running};
+use seawall::edge::clock::Clock;
+
+/// A running edge, stopped when dropped.
+pub struct Edge {
+    running: Option<Running>,
+    listeners: Vec<SocketAddr>,
+    admin: SocketAddr,
+}
+
+impl Edge {
+    /// Starts it from the text of an `edge.toml`; the environment of the test process plays no part.
+    pub async fn start(toml: String, clock: Clock) -> Self {
+        let config = seawall::config::load_from(&toml, "edge.toml", std::iter::empty::<(String, String)>());
+        let config = config.unwrap_or_else(|errors| panic!("{errors}\nin\n{toml}"));
+        // Starting binds sockets and starts threads; the origins of this world must not stand still meanwhile.
+        let running = tokio::task::spawn_blocking(move || serve::start(config, clock));
+        let running = running.await.expect("start does not panic");
+        let running = running.unwrap_or_else(|error| panic!("the edge did not start: {error:#}"));
+        let mut listeners: Vec<_> = running.addresses().iter().collect();
+        listeners.sort_by_key(|bound| bound.listener);
+        let listeners = listeners.into_iter().map(|bound| bound.address).collect();
+        let admin = running.admin_address().expect("the world's edge.toml has an admin listener");
+        Self { running: Some(running), listeners, admin }
+    }
+
+    /// Where the listener with this index in `edge.toml` listens.
+    pub fn listener(&self, index: usize) -> SocketAddr {
+        self.listeners[index]
+    }
+
+    /// Where the admin listener listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Drains and stops, without standing in the way of the world's origins and clients.
+    pub fn stop(&mut self) -> tokio::task::JoinHandle<()> {
+        let running = self.running.take().expect("stopped once");
+        tokio::task::spawn_blocking(move || running.stop())
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // A test has seen all it wants; nothing waits for the drain.
+            std::thread::spawn(move || running.stop());
+        }
+    }
+}
