@@ -63,6 +63,9 @@ impl Client {
             return Ok(super::s3::local_answer(&pool.name, status));
         }
         pool.ready().await?;
+        if let Some(s3) = &pool.s3 {
+            s3.ready(pool.config.timeouts.connect).await;
+        }
         pool.budget.deposit();
         let fetch = Fetch { connections: &self.connections, pool, template: &template, key };
         fetch.run(&mut body).await

@@ -140,7 +140,7 @@ pub(in crate::origin) mod tests {
             not_found: 404,
         };
         change(&mut config);
-        let credentials = Source::new(&config.credentials, &|_| None);
+        let credentials = Source::new(&config.credentials, "r", &|_| None);
         S3 { config, credentials, parents: vec![".cdn.example".into()], not_found: StatusCode::NOT_FOUND }
     }
 

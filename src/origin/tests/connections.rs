@@ -70,6 +70,21 @@ async fn a_connection_the_origin_closed_costs_a_new_one_and_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_connection_that_waits_too_long_is_closed() {
+    let server = Server::start(|_, _, _| ok("a")).await;
+    let world = World::new(pool(&[server.address]));
+    world.get("/").await.unwrap();
+    world.until(|world| world.client.connections().idle_count() == 1).await;
+    let later = |seconds| std::time::Instant::now() + Duration::from_secs(seconds);
+    world.client.connections().sweep(later(25));
+    assert_eq!(world.client.connections().idle_count(), 1);
+    world.client.connections().sweep(later(31));
+    let mut closed = server.closed.clone();
+    closed.wait_for(|closed| *closed == 1).await.unwrap();
+    assert_eq!(world.metric("seawall_origin_connections"), 0.0);
+}
+
+#[tokio::test]
 async fn a_post_is_not_sent_twice() {
     let server =
         Server::start(|connection, n, _| if (connection, n) == (0, 1) { CLOSE() } else { ok("a") }).await;
