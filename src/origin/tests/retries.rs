@@ -111,3 +111,33 @@ async fn errors_say_what_happened() {
     assert!(!error.may_have_reached_origin());
     assert_eq!(world.metric("seawall_origin_errors_total"), 1.0);
 }
+
+#[tokio::test]
+async fn a_slow_member_is_hedged() {
+    let slow = Server::start(|_, _, _| SILENT()).await;
+    let fast = Server::start(|_, _, _| ok("fast")).await;
+    let mut pool = tries(2, &[slow.address, fast.address]);
+    pool.retry.hedge_after = Some(Duration::from_millis(20));
+    let world = World::new(pool);
+    let mut n = 0;
+    while slow.requests() == 0 {
+        n += 1;
+        assert_eq!(world.get(&format!("/{n}")).await.unwrap().1, "fast");
+    }
+    assert_eq!(world.metric("seawall_origin_retries_total"), 1.0);
+    let mut closed = slow.closed.clone();
+    closed.wait_for(|closed| *closed == 1).await.unwrap();
+    assert_eq!(slow.requests() + fast.requests(), n + 1);
+}
+
+#[tokio::test]
+async fn a_lone_member_is_not_hedged() {
+    let server = Server::start(|_, _, _| SILENT()).await;
+    let mut pool = tries(2, &[server.address]);
+    pool.retry.hedge_after = Some(Duration::from_millis(5));
+    pool.timeouts.first_byte = Duration::from_millis(60);
+    pool.retry.budget = 0.0;
+    let world = World::new(pool);
+    assert_eq!(world.get("/").await.unwrap_err().as_str(), "first_byte_timeout");
+    assert_eq!(server.requests(), 1);
+}
