@@ -9,6 +9,14 @@ use http_body_util::Full;
 
 use super::*;
 
+#[test]
+fn what_the_edge_holds_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Origins>();
+    shared::<Client>();
+    shared::<OriginBody>();
+}
+
 #[tokio::test]
 async fn what_the_origin_gets() {
     let server = Server::start(|_, _, _| ok("hello")).await;
@@ -158,7 +166,9 @@ async fn a_body_that_does_not_end_well_is_an_error() {
         })
         .await;
         let mut pool = pool(&[server.address]);
-        pool.timeouts.idle = Duration::from_millis(50);
+        if stalls {
+            pool.timeouts.idle = Duration::from_millis(50);
+        }
         let world = World::new(pool);
         let response = world.fetch(get("/")).await.unwrap();
         assert_eq!(text(response).await, Err(expected), "{rest:?}");

@@ -95,12 +95,14 @@ async fn a_budget_of_nothing_means_no_retries() {
 async fn retries_are_a_share_of_requests() {
     let server = Server::start(|_, _, _| status(502, "")).await;
     let world = World::new(tries(3, &[server.address]));
+    let start = std::time::Instant::now();
     for _ in 0..100 {
         world.fetch(get("/")).await.unwrap();
     }
     let retries = server.requests() - 100;
     // A fifth of the requests, above the floor of 10 and what it fills in the meantime.
-    assert!((29..60).contains(&retries), "{retries} retries of 100 requests");
+    let most = 31 + (start.elapsed().as_secs_f64() * 10.0) as usize;
+    assert!((29..=most).contains(&retries), "{retries} retries of 100 requests, at most {most}");
 }
 
 #[tokio::test]
@@ -117,7 +119,7 @@ async fn a_slow_member_is_hedged() {
     let slow = Server::start(|_, _, _| SILENT()).await;
     let fast = Server::start(|_, _, _| ok("fast")).await;
     let mut pool = tries(2, &[slow.address, fast.address]);
-    pool.retry.hedge_after = Some(Duration::from_millis(20));
+    pool.retry.hedge_after = Some(Duration::from_millis(300));
     let world = World::new(pool);
     let mut n = 0;
     while slow.requests() == 0 {
