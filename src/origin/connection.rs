@@ -66,7 +66,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Not left to hyper: an unread body would be drained first.
+        // Not left to hyper: its orderly end waits for a peer that may be what made us give up.
         self.task.abort();
         let metrics = &self.member.origin.metrics;
         if *self.idle.get_mut() { metrics.idle.dec() } else { metrics.active.dec() }

@@ -78,6 +78,34 @@ async fn a_connection_the_origin_closed_costs_a_new_one_and_no_attempt() {
 }
 
 #[tokio::test]
+async fn the_last_byte_frees_the_connection() {
+    let server = Server::start(|_, _, _| ok("a")).await;
+    let world = World::new(pool(&[server.address]));
+    let mut response = world.fetch(get("/")).await.unwrap();
+    let frame = response.body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "a");
+    assert!(response.body.is_end_stream());
+    // The body is still held, and was not asked for its end.
+    world.until(|world| world.client.connections().idle_count() == 1).await;
+    drop(response);
+    assert_eq!(world.client.connections().idle_count(), 1);
+}
+
+#[tokio::test]
+async fn trailers_come_through() {
+    let server = Server::start(|_, _, _| {
+        let body = "1\r\na\r\n0\r\nX-Checksum: 7\r\n\r\n";
+        Act::Reply(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-checksum\r\n\r\n{body}"
+        ))
+    })
+    .await;
+    let world = World::new(pool(&[server.address]));
+    let body = world.fetch(get("/")).await.unwrap().body.collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap().get("x-checksum").unwrap(), "7");
+}
+
+#[tokio::test]
 async fn a_connection_that_waits_too_long_is_closed() {
     let server = Server::start(|_, _, _| ok("a")).await;
     let world = World::new(pool(&[server.address]));
