@@ -227,4 +227,18 @@ pub(in crate::origin) mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_leaves_the_prefix(path in "/([a./%2eEfF0-]|%2[EeFf])*", query in "[a-zA-Z=&%-]*") {
+            let s3 = s3(|s3| s3.prefix = "www/".into());
+            let host = HeaderValue::from_static("h");
+            let plan = s3.plan(&Method::GET, path.as_bytes(), Some(query.as_bytes()), &host).unwrap();
+            if let Plan::Send(object) = plan {
+                proptest::prop_assert!(object.path.starts_with("/www/"));
+                proptest::prop_assert!(object.path.split('/').all(|part| part != "." && part != ".."));
+                proptest::prop_assert!(object.query.is_empty() || object.query.starts_with("versionId="));
+            }
+        }
+    }
 }

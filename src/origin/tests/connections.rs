@@ -78,6 +78,15 @@ async fn a_connection_the_origin_closed_costs_a_new_one_and_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_pools_host_takes_the_clients_place() {
+    let server = Server::start(|_, _, _| ok("")).await;
+    let mut pool = pool(&[server.address]);
+    pool.host = Some(HeaderValue::from_static("origin.internal"));
+    World::new(pool).get("/").await.unwrap();
+    assert!(server.seen.lock()[0].head.to_ascii_lowercase().contains("\r\nhost: origin.internal\r\n"));
+}
+
+#[tokio::test]
 async fn the_last_byte_frees_the_connection() {
     let server = Server::start(|_, _, _| ok("a")).await;
     let world = World::new(pool(&[server.address]));
