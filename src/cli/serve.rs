@@ -134,7 +134,14 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     });
     let admin = admin.map(|listener| AdminServer::start(listener, state)).transpose()?;
     readiness.set(Readiness::STARTING, false);
-    Ok(Running { server, admin, readiness, access, control, shutdown_timeout: config.server.shutdown_timeout })
+    Ok(Running {
+        server,
+        admin,
+        readiness,
+        access,
+        control,
+        shutdown_timeout: config.server.shutdown_timeout,
+    })
 }
 
 impl Running {

@@ -55,13 +55,21 @@ fn request_body(worker: &Worker, keyed: &mut Keyed) -> RequestBody {
         return RequestBody::Empty;
     }
     match incoming.body.take() {
-        Some(body) => RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(BoxError::from).boxed()),
+        Some(body) => {
+            RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(BoxError::from).boxed())
+        }
         None => RequestBody::Empty,
     }
 }
 
 /// A response that is this client's alone.
-pub fn respond(worker: &Worker, keyed: &Keyed, origin: OriginResponse, reason: Fwd, why: &'static str) -> Answer {
+pub fn respond(
+    worker: &Worker,
+    keyed: &Keyed,
+    origin: OriginResponse,
+    reason: Fwd,
+    why: &'static str,
+) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
@@ -107,11 +115,8 @@ pub async fn head(
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let asked = worker.shared.clock.now();
     let request = outgoing.with_body(RequestBody::Empty);
-    let response = worker
-        .client
-        .fetch(outgoing.pool, request)
-        .await
-        .map_err(|error| Refused::from(error.refusal()))?;
+    let response =
+        worker.client.fetch(outgoing.pool, request).await.map_err(|error| Refused::from(error.refusal()))?;
     recording::trip(pending, Some(&response.trip));
     if let Some(object) = stored {
         let exchange = Exchange {
@@ -127,7 +132,13 @@ pub async fn head(
     Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
 }
 
-fn update_stored(worker: &Worker, keyed: &Keyed, object: &Arc<Object>, exchange: &Exchange<'_>, status: StatusCode) {
+fn update_stored(
+    worker: &Worker,
+    keyed: &Keyed,
+    object: &Arc<Object>,
+    exchange: &Exchange<'_>,
+    status: StatusCode,
+) {
     if status != object.meta.status {
         return;
     }
@@ -157,7 +168,8 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
     let target = incoming.target.to_string();
     let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
     for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
-        let (path, query) = stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
+        let (path, query) =
+            stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
         let mut text = KeyText::new();
         key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
         worker.shared.memory.remove(&Key::new(text));

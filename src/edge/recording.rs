@@ -64,7 +64,9 @@ pub fn denied(denied: Denied, pending: &mut Pending) -> Refused {
 /// What is known once the request has a key. Only now is the query free of signatures.
 pub fn keyed(pending: &mut Pending, keyed: &Keyed, hot: &HotShard) {
     let incoming = keyed.request.incoming();
-    hot.touch(pending.record.at, keyed.key.ring(), 0, || String::from_utf8_lossy(keyed.key.text()).into_owned());
+    hot.touch(pending.record.at, keyed.key.ring(), 0, || {
+        String::from_utf8_lossy(keyed.key.text()).into_owned()
+    });
     if let Some(details) = &mut pending.record.details {
         details.client = Some(incoming.client);
         incoming.host.as_str().clone_into(&mut details.host);

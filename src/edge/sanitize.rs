@@ -70,11 +70,12 @@ impl Target {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(path) => Some(path),
         };
-        let query = match given.query().map(uri::normalise_query).transpose().map_err(|_| Refusal::BadQuery)? {
-            None | Some(Some(std::borrow::Cow::Borrowed(_))) => Change::Unchanged,
-            Some(None) => Change::Replaced(None),
-            Some(Some(std::borrow::Cow::Owned(query))) => Change::Replaced(Some(query)),
-        };
+        let query =
+            match given.query().map(uri::normalise_query).transpose().map_err(|_| Refusal::BadQuery)? {
+                None | Some(Some(std::borrow::Cow::Borrowed(_))) => Change::Unchanged,
+                Some(None) => Change::Replaced(None),
+                Some(Some(std::borrow::Cow::Owned(query))) => Change::Replaced(Some(query)),
+            };
         let decoded = decoded(path.as_deref().unwrap_or(given.path()))?;
         Ok(Self { given, path, query, decoded })
     }
@@ -218,7 +219,9 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 /// hyper answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
 fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
     match headers.remove(EXPECT) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::ExpectationFailed),
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Refusal::ExpectationFailed)
+        }
         _ => Ok(()),
     }
 }
@@ -241,7 +244,11 @@ fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refu
     match uri.path_and_query() {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
         Some(target) if target.as_str() == "*" => {
-            if *method == Method::OPTIONS { Ok(PathAndQuery::from_static("/*")) } else { Err(Refusal::BadTarget) }
+            if *method == Method::OPTIONS {
+                Ok(PathAndQuery::from_static("/*"))
+            } else {
+                Err(Refusal::BadTarget)
+            }
         }
         Some(target) => Ok(target.clone()),
         None => Ok(PathAndQuery::from_static("/")),
