@@ -117,7 +117,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
         .transpose()?;
     let server = {
-        let (shared, access, hot, metrics) = (shared, access.clone(), Arc::clone(&hot), Arc::clone(&metrics));
+        let (access, hot, metrics, clock) = (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
         bound.serve(move |_| Worker {
             shared: Arc::clone(&shared),
             client: origins.client(),
@@ -128,6 +128,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let state = Arc::new(AdminState {
         metrics,
         hot,
+        clock: clock.clone(),
         readiness: Arc::clone(&readiness),
         token: config.admin.token.clone(),
         server_name: config.server.server_name.clone(),

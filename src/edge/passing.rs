@@ -1,6 +1,6 @@
 //! Stage 7 for what is not stored: straight to the origin and straight back.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -10,13 +10,14 @@ use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
+use crate::http::refusal::Refusal;
 use crate::origin::{BoxError, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::{CacheUse, key_text};
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
 use crate::policy::{invalidate, update};
-use crate::server::body::LimitedBody;
+use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
 
 use super::body::Source;
@@ -37,26 +38,34 @@ pub async fn pass(worker: &Worker, mut keyed: Keyed, pending: &mut Pending) -> R
         CacheUse::Yes | CacheUse::PassDisabled => (Fwd::Bypass, "cache_disabled"),
     };
     let outgoing = Outgoing::for_pass(&keyed, &worker.shared)?;
-    let body = request_body(worker, &mut keyed);
+    let broken = Arc::new(OnceLock::new());
+    let body = request_body(worker, &mut keyed, &broken);
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
         tracing::debug!(target: "seawall::origin", %error, "pass failed");
-        Refused::from(error.refusal())
+        // What the client did to its body is the reason, whatever that did to the exchange.
+        Refused::from(broken.get().copied().unwrap_or(error.refusal()))
     })?;
     recording::trip(pending, Some(&response.trip));
     invalidate_after(worker, &keyed, &response);
     let mut answer = respond(worker, &keyed, response, reason, why);
-    recording::dress(&mut answer, &keyed);
+    recording::dress(&mut answer, &keyed, pending);
     Ok(answer)
 }
 
-fn request_body(worker: &Worker, keyed: &mut Keyed) -> RequestBody {
+/// The client's body within the limits; `broken` is told how it ended early.
+fn request_body(worker: &Worker, keyed: &mut Keyed, broken: &Arc<OnceLock<Refusal>>) -> RequestBody {
     let incoming = keyed.request.incoming_mut();
     if !incoming.has_body() {
         return RequestBody::Empty;
     }
     match incoming.body.take() {
         Some(body) => {
-            RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(BoxError::from).boxed())
+            let broken = Arc::clone(broken);
+            let told = move |error: BodyError| {
+                let _ = broken.set(error.refusal());
+                BoxError::from(error)
+            };
+            RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(told).boxed())
         }
         None => RequestBody::Empty,
     }

@@ -15,6 +15,7 @@ use super::respond::Answer;
 use super::route::{Sites, Unrouted};
 
 const CACHE_KEY: HeaderName = HeaderName::from_static("x-cache-key");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What is known from the head alone.
 pub fn begun<B>(pending: &mut Pending, request: &Request<B>, peer: &Peer) {
@@ -90,7 +91,7 @@ pub fn trip(pending: &mut Pending, trip: Option<&Trip>) {
 }
 
 /// The site's own fields, last of all.
-pub fn dress(answer: &mut Answer, keyed: &Keyed) {
+pub fn dress(answer: &mut Answer, keyed: &Keyed, pending: &Pending) {
     let rules = &keyed.request.route().settings.headers;
     let head = answer.response.headers_mut();
     for (name, value) in &rules.response {
@@ -99,9 +100,14 @@ pub fn dress(answer: &mut Answer, keyed: &Keyed) {
             None => drop(head.remove(name)),
         }
     }
-    if rules.debug
-        && let Ok(key) = HeaderValue::from_bytes(keyed.key.text())
-    {
-        head.insert(CACHE_KEY, key);
+    if rules.debug {
+        if let Ok(key) = HeaderValue::from_bytes(keyed.key.text()) {
+            head.insert(CACHE_KEY, key);
+        }
+        let took = pending.record.started.elapsed().as_secs_f64() * 1000.0;
+        let timing = format!("cache;desc=\"{}\", edge;dur={took:.3}", answer.outcome.as_str());
+        if let Ok(timing) = HeaderValue::from_str(&timing) {
+            head.append(SERVER_TIMING, timing);
+        }
     }
 }

@@ -173,7 +173,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
     } else {
         (peer_ip.to_canonical(), own)
     };
-    let host = host(&uri, &headers, own)?;
+    let host = host(&uri, &headers, version, own)?;
     let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
     if fields.has(Fields::HOP_BY_HOP) {
         hop_by_hop::strip_request(&mut headers).map_err(|_| Refusal::BadField)?;
@@ -227,7 +227,18 @@ fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
-fn host(uri: &http::Uri, headers: &HeaderMap, scheme: Scheme) -> Result<Host, Refusal> {
+fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) -> Result<Host, Refusal> {
+    let one = matches!(version, Version::HTTP_10 | Version::HTTP_11);
+    if one && uri.authority().is_some() && uri.scheme().is_none() {
+        // Authority form is for CONNECT (RFC 9112 §3.2.3).
+        return Err(Refusal::BadTarget);
+    }
+    if uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Refusal::BadTarget);
+    }
+    if version == Version::HTTP_11 && !headers.contains_key(HOST) {
+        return Err(Refusal::BadHost);
+    }
     let parse = |value: &[u8]| Host::parse(value, scheme).map_err(|_| Refusal::BadHost);
     let field = headers.get(HOST).map(|value| parse(value.as_bytes())).transpose()?;
     let target = uri.authority().map(|authority| parse(authority.as_str().as_bytes())).transpose()?;

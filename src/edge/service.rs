@@ -100,7 +100,7 @@ impl Worker {
                 return Box::pin(passing::pass(self, keyed, pending)).await;
             }
         };
-        recording::dress(&mut answer, &keyed);
+        recording::dress(&mut answer, &keyed, pending);
         Ok(answer)
     }
 
