@@ -159,9 +159,9 @@ impl AdminServer {
 mod tests {
     use super::*;
     use crate::admin::Readiness;
+    use crate::edge::clock::Clock;
     use crate::telemetry::{HotKeys, Metrics, Record};
     use std::io::{Read, Write};
-    use crate::edge::clock::Clock;
     use std::net::TcpStream as StdStream;
 
     struct Admin {
@@ -262,8 +262,11 @@ mod tests {
     #[test]
     fn what_happened_is_shown() {
         let admin = admin();
-        let record =
-            Record { site: Some(0), status: 200, ..Record::new(Time::system(), quanta::Instant::now()) };
+        let record = Record {
+            site: Some(0),
+            status: 200,
+            ..Record::new(admin.state.clock.now(), quanta::Instant::now())
+        };
         admin.state.metrics.shard().record(&record);
         let now = admin.state.clock.now();
         let shard = admin.state.hot.shard(now);

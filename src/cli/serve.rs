@@ -117,7 +117,8 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
         .transpose()?;
     let server = {
-        let (access, hot, metrics, clock) = (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
+        let (access, hot, metrics, clock) =
+            (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
         bound.serve(move |_| Worker {
             shared: Arc::clone(&shared),
             client: origins.client(),
