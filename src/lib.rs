@@ -2,15 +2,15 @@
 //!
 //! One line per module, in the order a request meets them; ARCHITECTURE.md tells the whole story.
 
-pub mod admin; // the operator's listener: /metrics, /healthz, /readyz, /hot
-pub mod cache; // objects, the memory tier, fills
-pub mod cli;
-pub mod config; // edge.toml and the environment, validated
+pub mod server; // sockets, TLS, HTTP/1 and HTTP/2 connections, limits, drain
 pub mod edge; // the eight stages of a request, and the service that runs them
-pub mod http; // pure: the grammar of HTTP fields
+pub mod signed; // who may see a resource: signed URLs
+pub mod cache; // objects, the memory tier, fills
 pub mod origin; // pools of members on a ring, connections, retries, S3
 pub mod policy; // pure: what RFC 9111 and RFC 9110 say about values
-pub mod server; // sockets, TLS, HTTP/1 and HTTP/2 connections, limits, drain
-pub mod signed; // who may see a resource: signed URLs
+pub mod http; // pure: the grammar of HTTP fields
 pub mod sigv4; // pure: AWS Signature Version 4
-pub mod telemetry; // metrics, access log, tracing // serve, check, sign, completions
+pub mod config; // edge.toml and the environment, validated
+pub mod telemetry; // metrics, access log, tracing
+pub mod admin; // the operator's listener: /metrics, /healthz, /readyz, /hot
+pub mod cli; // serve, check, sign, completions

@@ -9,6 +9,7 @@ mod server; // the socket, its limits, its thread
 use std::sync::Arc;
 
 use crate::config::Secret;
+use crate::edge::clock::Clock;
 use crate::telemetry::{HotKeys, Metrics};
 
 pub use guard::{Unauthorized, guard};
@@ -23,6 +24,8 @@ pub struct AdminState {
     pub hot: Arc<HotKeys>,
     /// For `/readyz`.
     pub readiness: Arc<Readiness>,
+    /// What time it is for the sketch of hot keys.
+    pub clock: Clock,
     /// `admin.token`: asked for by what changes state.
     pub token: Option<Secret>,
     /// `server.server_name`, shown on the page of links.

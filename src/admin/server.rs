@@ -22,7 +22,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{AdminState, routes};
-use crate::http::time::Time;
 
 /// Connections at once; more wait in the accept queue.
 const CONNECTIONS: usize = 64;
@@ -87,7 +86,7 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, shutdown: impl
 async fn connection(stream: TcpStream, state: Arc<AdminState>, mut stopping: watch::Receiver<()>) {
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (head, _) = request.into_parts();
-        let response: Response<Full<Bytes>> = routes::answer(&head, &state, Time::system());
+        let response: Response<Full<Bytes>> = routes::answer(&head, &state, state.clock.now());
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -160,6 +159,7 @@ impl AdminServer {
 mod tests {
     use super::*;
     use crate::admin::Readiness;
+    use crate::edge::clock::Clock;
     use crate::telemetry::{HotKeys, Metrics, Record};
     use std::io::{Read, Write};
     use std::net::TcpStream as StdStream;
@@ -173,6 +173,7 @@ mod tests {
         let state = Arc::new(AdminState {
             metrics: Arc::new(Metrics::new(&["a.example".into()]).unwrap()),
             hot: Arc::new(HotKeys::new()),
+            clock: Clock::system(),
             readiness: Arc::new(Readiness::new()),
             token: None,
             server_name: "edge-1".into(),
@@ -261,12 +262,16 @@ mod tests {
     #[test]
     fn what_happened_is_shown() {
         let admin = admin();
-        let record =
-            Record { site: Some(0), status: 200, ..Record::new(Time::system(), quanta::Instant::now()) };
+        let record = Record {
+            site: Some(0),
+            status: 200,
+            ..Record::new(admin.state.clock.now(), quanta::Instant::now())
+        };
         admin.state.metrics.shard().record(&record);
-        let shard = admin.state.hot.shard(Time::system());
+        let now = admin.state.clock.now();
+        let shard = admin.state.hot.shard(now);
         for key in ["/b", "/a\"\n", "/a\"\n"] {
-            shard.touch(Time::system(), key.len() as u64, 10, || key);
+            shard.touch(now, key.len() as u64, 10, || key);
         }
         let (_, _, metrics) = admin.ask("GET", "/metrics");
         let samples = crate::telemetry::exposition::parse(&metrics).unwrap();

@@ -173,7 +173,9 @@ impl Reader {
             Some(Err(broken)) => Poll::Ready(Some(Err(broken))),
             None => {
                 match self.place {
-                    Some((round, place)) if round == state.round => state.waiting[place].clone_from(cx.waker()),
+                    Some((round, place)) if round == state.round => {
+                        state.waiting[place].clone_from(cx.waker())
+                    }
                     _ => {
                         self.place = Some((state.round, state.waiting.len()));
                         state.waiting.push(cx.waker().clone());
@@ -244,7 +246,11 @@ mod tests {
         body.finish(Ok(()));
         assert_eq!(whole.await.unwrap().unwrap(), b"abcdefghi");
         assert_eq!(middle.await.unwrap().unwrap(), b"defg");
-        assert_eq!(all(body.reader(0, u64::MAX)).await.unwrap(), b"abcdefghi", "a late reader sees all of it");
+        assert_eq!(
+            all(body.reader(0, u64::MAX)).await.unwrap(),
+            b"abcdefghi",
+            "a late reader sees all of it"
+        );
         assert_eq!(body.take_whole().unwrap().concat(), b"abcdefghi");
     }
 

@@ -44,12 +44,22 @@ impl CacheMetrics {
         registry.register(Box::new(fills_active.clone()))?;
         Ok(Self {
             evictions: counter("seawall_cache_evictions_total", "Entries evicted from RAM to make room.")?,
-            evicted_bytes: counter("seawall_cache_evicted_bytes_total", "Bytes evicted from RAM to make room.")?,
+            evicted_bytes: counter(
+                "seawall_cache_evicted_bytes_total",
+                "Bytes evicted from RAM to make room.",
+            )?,
             stores: counter("seawall_cache_stores_total", "Responses stored.")?,
-            not_stored: counters("seawall_cache_not_stored_total", "Responses that were not stored.", "reason")?,
+            not_stored: counters(
+                "seawall_cache_not_stored_total",
+                "Responses that were not stored.",
+                "reason",
+            )?,
             fills: counter("seawall_fills_total", "Origin fetches started to be stored.")?,
             fills_active,
-            followers: counter("seawall_fill_followers_total", "Requests that followed another request's fill.")?,
+            followers: counter(
+                "seawall_fill_followers_total",
+                "Requests that followed another request's fill.",
+            )?,
             released: counters(
                 "seawall_fill_released_total",
                 "Requests that stopped waiting for another request's fill.",
@@ -75,7 +85,10 @@ impl TierUsage {
         let gauges = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["tier"]);
         Ok(Self {
             memory,
-            bytes: gauges("seawall_cache_bytes", "Bytes held by a cache tier, heads and bookkeeping included.")?,
+            bytes: gauges(
+                "seawall_cache_bytes",
+                "Bytes held by a cache tier, heads and bookkeeping included.",
+            )?,
             entries: gauges("seawall_cache_entries", "Entries held by a cache tier.")?,
             capacity: gauges("seawall_cache_capacity_bytes", "Bytes a cache tier may hold.")?,
         })

@@ -70,7 +70,8 @@ impl Meta {
     pub fn weight(&self) -> usize {
         // A HeaderMap keeps 4 bytes of index per slot (a power of two over 4/3 of the entries) and a bucket of
         // about 104 bytes per field; names outside the standard set are allocations of their own.
-        let fields: usize = self.head.iter().map(|(name, value)| 112 + name.as_str().len() + value.len()).sum();
+        let fields: usize =
+            self.head.iter().map(|(name, value)| 112 + name.as_str().len() + value.len()).sum();
         let variant = self.variant.as_ref().map_or(0, |v| v.selecting.len() + 64);
         size_of::<Self>() + self.key.len() + variant + fields
     }
@@ -240,7 +241,9 @@ mod tests {
             }
             out
         };
-        for (from, to) in [(0, 1), (0, big.len()), (PIECE - 1, PIECE + 1), (PIECE, PIECE + 100), (PIECE + 99, PIECE + 100)] {
+        for (from, to) in
+            [(0, 1), (0, big.len()), (PIECE - 1, PIECE + 1), (PIECE, PIECE + 100), (PIECE + 99, PIECE + 100)]
+        {
             assert_eq!(read(from, to), big[from..to], "{from}..{to}");
         }
         assert!(whole.slice_at(whole.len(), 1).is_none());

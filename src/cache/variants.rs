@@ -95,7 +95,8 @@ mod tests {
     }
 
     fn variant(language: &str) -> Variant {
-        let names: SmallVec<[HeaderName; 2]> = smallvec::smallvec![HeaderName::from_static("accept-language")];
+        let names: SmallVec<[HeaderName; 2]> =
+            smallvec::smallvec![HeaderName::from_static("accept-language")];
         let selecting = vary::selecting_key(&names, &request(language));
         Variant { names, selecting: selecting[..].into() }
     }

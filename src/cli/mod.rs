@@ -42,7 +42,7 @@ Example:
   seawall check --config edge.toml")]
     Check(FileArguments),
     /// Make a signed URL.
-    Sign(sign::SignArgs),
+    Sign(Box<sign::SignArgs>),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:
   seawall completions zsh > ~/.zfunc/_seawall")]

@@ -117,7 +117,8 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
         .transpose()?;
     let server = {
-        let (shared, access, hot, metrics) = (shared, access.clone(), Arc::clone(&hot), Arc::clone(&metrics));
+        let (access, hot, metrics, clock) =
+            (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
         bound.serve(move |_| Worker {
             shared: Arc::clone(&shared),
             client: origins.client(),
@@ -128,13 +129,21 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let state = Arc::new(AdminState {
         metrics,
         hot,
+        clock: clock.clone(),
         readiness: Arc::clone(&readiness),
         token: config.admin.token.clone(),
         server_name: config.server.server_name.clone(),
     });
     let admin = admin.map(|listener| AdminServer::start(listener, state)).transpose()?;
     readiness.set(Readiness::STARTING, false);
-    Ok(Running { server, admin, readiness, access, control, shutdown_timeout: config.server.shutdown_timeout })
+    Ok(Running {
+        server,
+        admin,
+        readiness,
+        access,
+        control,
+        shutdown_timeout: config.server.shutdown_timeout,
+    })
 }
 
 impl Running {

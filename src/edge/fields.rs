@@ -101,8 +101,15 @@ fn classify(name: &str) -> (Fields, Option<u16>) {
     const NONE: Fields = Fields(0);
     match name {
         "host" => (NONE, Some(HOST)),
-        "connection" | "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" | "te"
-        | "trailer" | "http2-settings" | "proxy-authentication-info" => (Fields::HOP_BY_HOP, None),
+        "connection"
+        | "keep-alive"
+        | "proxy-connection"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "te"
+        | "trailer"
+        | "http2-settings"
+        | "proxy-authentication-info" => (Fields::HOP_BY_HOP, None),
         "transfer-encoding" => (Fields(Fields::HOP_BY_HOP.0 | Fields::FRAMING.0), None),
         "upgrade" => (Fields(Fields::HOP_BY_HOP.0 | Fields::UPGRADE.0), None),
         "content-length" => (Fields::FRAMING, Some(CONTENT)),
@@ -217,7 +224,10 @@ mod tests {
         ] {
             assert_eq!(Fields::scan(&headers(&[(name, "1"), (name, "1")])), Err(refusal), "{name}");
         }
-        assert!(Fields::scan(&headers(&[("accept", "a"), ("accept", "b"), ("cookie", "c"), ("cookie", "d")])).is_ok());
+        assert!(
+            Fields::scan(&headers(&[("accept", "a"), ("accept", "b"), ("cookie", "c"), ("cookie", "d")]))
+                .is_ok()
+        );
     }
 
     #[test]

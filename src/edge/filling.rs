@@ -220,7 +220,10 @@ impl Filling<'_> {
             Ok(Some(body)) => {
                 let mut meta = arriving.meta.clone();
                 meta.head.insert(http::header::CONTENT_LENGTH, body.len().into());
-                self.worker.shared.memory.store(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
+                self.worker
+                    .shared
+                    .memory
+                    .store(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
                 self.worker.shared.cache_metrics.stores.inc();
                 growing.finish(Ok(()));
             }

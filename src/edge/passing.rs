@@ -1,6 +1,6 @@
 //! Stage 7 for what is not stored: straight to the origin and straight back.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -10,13 +10,14 @@ use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
+use crate::http::refusal::Refusal;
 use crate::origin::{BoxError, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::{CacheUse, key_text};
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
 use crate::policy::{invalidate, update};
-use crate::server::body::LimitedBody;
+use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
 
 use super::body::Source;
@@ -37,31 +38,47 @@ pub async fn pass(worker: &Worker, mut keyed: Keyed, pending: &mut Pending) -> R
         CacheUse::Yes | CacheUse::PassDisabled => (Fwd::Bypass, "cache_disabled"),
     };
     let outgoing = Outgoing::for_pass(&keyed, &worker.shared)?;
-    let body = request_body(worker, &mut keyed);
+    let broken = Arc::new(OnceLock::new());
+    let body = request_body(worker, &mut keyed, &broken);
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
         tracing::debug!(target: "seawall::origin", %error, "pass failed");
-        Refused::from(error.refusal())
+        // What the client did to its body is the reason, whatever that did to the exchange.
+        Refused::from(broken.get().copied().unwrap_or(error.refusal()))
     })?;
     recording::trip(pending, Some(&response.trip));
     invalidate_after(worker, &keyed, &response);
     let mut answer = respond(worker, &keyed, response, reason, why);
-    recording::dress(&mut answer, &keyed);
+    recording::dress(&mut answer, &keyed, pending);
     Ok(answer)
 }
 
-fn request_body(worker: &Worker, keyed: &mut Keyed) -> RequestBody {
+/// The client's body within the limits; `broken` is told how it ended early.
+fn request_body(worker: &Worker, keyed: &mut Keyed, broken: &Arc<OnceLock<Refusal>>) -> RequestBody {
     let incoming = keyed.request.incoming_mut();
     if !incoming.has_body() {
         return RequestBody::Empty;
     }
     match incoming.body.take() {
-        Some(body) => RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(BoxError::from).boxed()),
+        Some(body) => {
+            let broken = Arc::clone(broken);
+            let told = move |error: BodyError| {
+                let _ = broken.set(error.refusal());
+                BoxError::from(error)
+            };
+            RequestBody::Stream(LimitedBody::new(body, &worker.shared.limits).map_err(told).boxed())
+        }
         None => RequestBody::Empty,
     }
 }
 
 /// A response that is this client's alone.
-pub fn respond(worker: &Worker, keyed: &Keyed, origin: OriginResponse, reason: Fwd, why: &'static str) -> Answer {
+pub fn respond(
+    worker: &Worker,
+    keyed: &Keyed,
+    origin: OriginResponse,
+    reason: Fwd,
+    why: &'static str,
+) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
@@ -107,11 +124,8 @@ pub async fn head(
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let asked = worker.shared.clock.now();
     let request = outgoing.with_body(RequestBody::Empty);
-    let response = worker
-        .client
-        .fetch(outgoing.pool, request)
-        .await
-        .map_err(|error| Refused::from(error.refusal()))?;
+    let response =
+        worker.client.fetch(outgoing.pool, request).await.map_err(|error| Refused::from(error.refusal()))?;
     recording::trip(pending, Some(&response.trip));
     if let Some(object) = stored {
         let exchange = Exchange {
@@ -127,7 +141,13 @@ pub async fn head(
     Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
 }
 
-fn update_stored(worker: &Worker, keyed: &Keyed, object: &Arc<Object>, exchange: &Exchange<'_>, status: StatusCode) {
+fn update_stored(
+    worker: &Worker,
+    keyed: &Keyed,
+    object: &Arc<Object>,
+    exchange: &Exchange<'_>,
+    status: StatusCode,
+) {
     if status != object.meta.status {
         return;
     }
@@ -157,7 +177,8 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
     let target = incoming.target.to_string();
     let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
     for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
-        let (path, query) = stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
+        let (path, query) =
+            stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
         let mut text = KeyText::new();
         key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
         worker.shared.memory.remove(&Key::new(text));

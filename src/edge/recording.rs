@@ -15,6 +15,7 @@ use super::respond::Answer;
 use super::route::{Sites, Unrouted};
 
 const CACHE_KEY: HeaderName = HeaderName::from_static("x-cache-key");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What is known from the head alone.
 pub fn begun<B>(pending: &mut Pending, request: &Request<B>, peer: &Peer) {
@@ -64,7 +65,9 @@ pub fn denied(denied: Denied, pending: &mut Pending) -> Refused {
 /// What is known once the request has a key. Only now is the query free of signatures.
 pub fn keyed(pending: &mut Pending, keyed: &Keyed, hot: &HotShard) {
     let incoming = keyed.request.incoming();
-    hot.touch(pending.record.at, keyed.key.ring(), 0, || String::from_utf8_lossy(keyed.key.text()).into_owned());
+    hot.touch(pending.record.at, keyed.key.ring(), 0, || {
+        String::from_utf8_lossy(keyed.key.text()).into_owned()
+    });
     if let Some(details) = &mut pending.record.details {
         details.client = Some(incoming.client);
         incoming.host.as_str().clone_into(&mut details.host);
@@ -88,7 +91,7 @@ pub fn trip(pending: &mut Pending, trip: Option<&Trip>) {
 }
 
 /// The site's own fields, last of all.
-pub fn dress(answer: &mut Answer, keyed: &Keyed) {
+pub fn dress(answer: &mut Answer, keyed: &Keyed, pending: &Pending) {
     let rules = &keyed.request.route().settings.headers;
     let head = answer.response.headers_mut();
     for (name, value) in &rules.response {
@@ -97,9 +100,14 @@ pub fn dress(answer: &mut Answer, keyed: &Keyed) {
             None => drop(head.remove(name)),
         }
     }
-    if rules.debug
-        && let Ok(key) = HeaderValue::from_bytes(keyed.key.text())
-    {
-        head.insert(CACHE_KEY, key);
+    if rules.debug {
+        if let Ok(key) = HeaderValue::from_bytes(keyed.key.text()) {
+            head.insert(CACHE_KEY, key);
+        }
+        let took = pending.record.started.elapsed().as_secs_f64() * 1000.0;
+        let timing = format!("cache;desc=\"{}\", edge;dur={took:.3}", answer.outcome.as_str());
+        if let Ok(timing) = HeaderValue::from_str(&timing) {
+            head.append(SERVER_TIMING, timing);
+        }
     }
 }

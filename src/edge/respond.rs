@@ -100,7 +100,9 @@ impl Body<'_> {
 
     fn whole(&self) -> Source {
         match self {
-            Body::Stored(object) if object.body.pieces().len() == 1 => Source::Once(object.body.pieces()[0].clone()),
+            Body::Stored(object) if object.body.pieces().len() == 1 => {
+                Source::Once(object.body.pieces()[0].clone())
+            }
             Body::Stored(object) => Source::Stored(Arc::clone(object), 0, object.body.len()),
             Body::Arriving(body, length) => Source::Arriving(body.reader(0, u64::MAX), *length),
         }
@@ -109,7 +111,9 @@ impl Body<'_> {
     fn part(&self, range: ByteRange) -> Source {
         match self {
             Body::Stored(object) => Source::Stored(Arc::clone(object), range.first, range.last + 1),
-            Body::Arriving(body, _) => Source::Arriving(body.reader(range.first, range.last + 1), Some(range.len())),
+            Body::Arriving(body, _) => {
+                Source::Arriving(body.reader(range.first, range.last + 1), Some(range.len()))
+            }
         }
     }
 }
@@ -132,7 +136,13 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
     let incoming = keyed.request.incoming();
     let outcome = served.outcome();
     if incoming.fields.has(Fields::CONDITIONAL) && meta.status == StatusCode::OK {
-        match conditional::evaluate(&incoming.method, &incoming.headers, meta.etag(), meta.modified, meta.dated) {
+        match conditional::evaluate(
+            &incoming.method,
+            &incoming.headers,
+            meta.etag(),
+            meta.modified,
+            meta.dated,
+        ) {
             Precondition::Proceed => {}
             Precondition::NotModified => {
                 let head = conditional::not_modified_head(&head);

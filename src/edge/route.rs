@@ -88,7 +88,8 @@ impl Sites {
                 })
             };
             let rules = site.rules.iter().map(|rule| (rule.clone(), route(&rule.settings))).collect();
-            let guarded = !site.settings.signed.is_empty() || site.rules.iter().any(|r| !r.settings.signed.is_empty());
+            let guarded =
+                !site.settings.signed.is_empty() || site.rules.iter().any(|r| !r.settings.signed.is_empty());
             table.sites.push(Served { base: route(&site.settings), rules, site: site.clone(), guarded });
         }
         table.exact.sort();
@@ -102,7 +103,8 @@ impl Sites {
         if let Ok(at) = self.exact.binary_search_by(|(name, _)| name.as_str().cmp(host)) {
             return Some(self.exact[at].1);
         }
-        let suffix = self.suffixes.iter().find(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
+        let suffix =
+            self.suffixes.iter().find(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
         suffix.map(|(_, index)| *index).or(self.any)
     }
 

@@ -70,11 +70,12 @@ impl Target {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(path) => Some(path),
         };
-        let query = match given.query().map(uri::normalise_query).transpose().map_err(|_| Refusal::BadQuery)? {
-            None | Some(Some(std::borrow::Cow::Borrowed(_))) => Change::Unchanged,
-            Some(None) => Change::Replaced(None),
-            Some(Some(std::borrow::Cow::Owned(query))) => Change::Replaced(Some(query)),
-        };
+        let query =
+            match given.query().map(uri::normalise_query).transpose().map_err(|_| Refusal::BadQuery)? {
+                None | Some(Some(std::borrow::Cow::Borrowed(_))) => Change::Unchanged,
+                Some(None) => Change::Replaced(None),
+                Some(Some(std::borrow::Cow::Owned(query))) => Change::Replaced(Some(query)),
+            };
         let decoded = decoded(path.as_deref().unwrap_or(given.path()))?;
         Ok(Self { given, path, query, decoded })
     }
@@ -172,7 +173,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
     } else {
         (peer_ip.to_canonical(), own)
     };
-    let host = host(&uri, &headers, own)?;
+    let host = host(&uri, &headers, version, own)?;
     let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
     if fields.has(Fields::HOP_BY_HOP) {
         hop_by_hop::strip_request(&mut headers).map_err(|_| Refusal::BadField)?;
@@ -218,13 +219,26 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 /// hyper answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
 fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
     match headers.remove(EXPECT) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::ExpectationFailed),
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Refusal::ExpectationFailed)
+        }
         _ => Ok(()),
     }
 }
 
 /// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
-fn host(uri: &http::Uri, headers: &HeaderMap, scheme: Scheme) -> Result<Host, Refusal> {
+fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) -> Result<Host, Refusal> {
+    let one = matches!(version, Version::HTTP_10 | Version::HTTP_11);
+    if one && uri.authority().is_some() && uri.scheme().is_none() {
+        // Authority form is for CONNECT (RFC 9112 §3.2.3).
+        return Err(Refusal::BadTarget);
+    }
+    if uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Refusal::BadTarget);
+    }
+    if version == Version::HTTP_11 && !headers.contains_key(HOST) {
+        return Err(Refusal::BadHost);
+    }
     let parse = |value: &[u8]| Host::parse(value, scheme).map_err(|_| Refusal::BadHost);
     let field = headers.get(HOST).map(|value| parse(value.as_bytes())).transpose()?;
     let target = uri.authority().map(|authority| parse(authority.as_str().as_bytes())).transpose()?;
@@ -241,7 +255,11 @@ fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refu
     match uri.path_and_query() {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
         Some(target) if target.as_str() == "*" => {
-            if *method == Method::OPTIONS { Ok(PathAndQuery::from_static("/*")) } else { Err(Refusal::BadTarget) }
+            if *method == Method::OPTIONS {
+                Ok(PathAndQuery::from_static("/*"))
+            } else {
+                Err(Refusal::BadTarget)
+            }
         }
         Some(target) => Ok(target.clone()),
         None => Ok(PathAndQuery::from_static("/")),

@@ -70,7 +70,8 @@ impl Worker {
         let shared = &*self.shared;
         let now = shared.clock.now();
         let incoming = sanitize(request, peer, shared)?;
-        let routed = route(incoming, &shared.sites).map_err(|unrouted| recording::unrouted(&unrouted, &shared.sites, pending))?;
+        let routed = route(incoming, &shared.sites)
+            .map_err(|unrouted| recording::unrouted(&unrouted, &shared.sites, pending))?;
         pending.record.site = Some(routed.route.site);
         let authorized = authorize(routed, now).map_err(|denied| recording::denied(*denied, pending))?;
         let keyed = keyed(authorized);
@@ -90,14 +91,16 @@ impl Worker {
                         self.serve(&looked, &keyed, Served::Stale)?
                     }
                     Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
-                    Decision::Revalidate | Decision::Fetch => Box::pin(self.fetch(&keyed, looked, pending)).await?,
+                    Decision::Revalidate | Decision::Fetch => {
+                        Box::pin(self.fetch(&keyed, looked, pending)).await?
+                    }
                 }
             }
             CacheUse::PassMethod | CacheUse::PassDisabled | CacheUse::PassRequest(_) => {
                 return Box::pin(passing::pass(self, keyed, pending)).await;
             }
         };
-        recording::dress(&mut answer, &keyed);
+        recording::dress(&mut answer, &keyed, pending);
         Ok(answer)
     }
 
@@ -224,7 +227,13 @@ impl Worker {
         Followed::Answer(self.told(progress, keyed, reason, true))
     }
 
-    fn told(&self, progress: Progress, keyed: &Keyed, reason: Fwd, collapsed: bool) -> Result<Answer, Refused> {
+    fn told(
+        &self,
+        progress: Progress,
+        keyed: &Keyed,
+        reason: Fwd,
+        collapsed: bool,
+    ) -> Result<Answer, Refused> {
         let (name, now) = (&self.shared.server_name, self.shared.clock.now());
         match progress {
             Progress::Storing(arriving) => {

@@ -5,10 +5,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Variant, compact_head};
-use crate::http::{date, hop_by_hop, vary};
-use crate::policy::freshness::Freshness;
 use crate::http::cache_control::ResponseDirectives;
+use crate::http::{date, hop_by_hop, vary};
 use crate::policy::conditional;
+use crate::policy::freshness::Freshness;
 use crate::policy::storable::Exchange;
 use crate::policy::stored_head::stored_head;
 

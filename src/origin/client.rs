@@ -1,7 +1,8 @@
 //! A thread's way to the origins: attempts, retries, and the answer that is handed on.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -63,6 +64,9 @@ impl Client {
             return Ok(super::s3::local_answer(&pool.name, status));
         }
         pool.ready().await?;
+        if let Some(s3) = &pool.s3 {
+            s3.ready(pool.config.timeouts.connect).await;
+        }
         pool.budget.deposit();
         let fetch = Fetch { connections: &self.connections, pool, template: &template, key };
         fetch.run(&mut body).await
@@ -157,6 +161,9 @@ fn target(path: &[u8], query: Option<&[u8]>) -> Result<PathAndQuery, FetchError>
         .map_err(|_| FetchError::BadRequest("path or query"))
 }
 
+/// The members asked so far, one per attempt.
+type Tried = SmallVec<[u64; 4]>;
+
 /// One call of [`Client::fetch`].
 struct Fetch<'a> {
     connections: &'a Arc<Connections>,
@@ -170,16 +177,20 @@ impl Fetch<'_> {
         let retry = &self.pool.config.retry;
         let replayable = is_replayable(self.template.method(), body.is_none());
         let streams = body.is_some();
-        let mut tried: SmallVec<[u64; 4]> = SmallVec::new();
+        let mut tried = Tried::new();
         let mut last: Option<Result<OriginResponse, FetchError>> = None;
-        for attempt in 1.. {
-            let Some(leave) = self.pool.choose(self.key, &tried) else { break };
+        while let Some(leave) = self.pool.choose(self.key, &tried) {
             tried.push(leave.member().place.identity);
             drop(last.take());
-            let outcome = self.attempt(leave, attempt, body, replayable).await;
+            let outcome = match retry.hedge_after {
+                Some(after) if replayable && tried.len() == 1 && retry.attempts > 1 => {
+                    self.hedged(leave, after, &mut tried).await
+                }
+                _ => self.attempt(leave, tried.len() as u32, body, replayable).await,
+            };
             let (again, asked) = match &outcome {
                 Ok(response) => (
-                    replayable && is_retryable_status(response.status, self.pool.s3.is_some()),
+                    replayable && self.wants_retry(response),
                     retry_after(&response.headers, SystemTime::now()),
                 ),
                 // A body that was not begun can still go elsewhere, whatever the method.
@@ -189,16 +200,47 @@ impl Fetch<'_> {
                 }
             };
             last = Some(outcome);
-            if !again || attempt >= retry.attempts || !self.spend() {
+            let made = tried.len() as u32;
+            if !again || made >= retry.attempts || !self.spend() {
                 break;
             }
-            tokio::time::sleep(asked.unwrap_or_else(|| backoff(retry.backoff, attempt))).await;
+            tokio::time::sleep(asked.unwrap_or_else(|| backoff(retry.backoff, made))).await;
         }
         let response = last.unwrap_or_else(|| Err(FetchError::Unavailable(self.pool.name.clone())))?;
         match &self.pool.s3 {
             Some(s3) => s3.tidy(response).await,
             None => Ok(response),
         }
+    }
+
+    /// The first attempt, and a second one at another member when it takes longer than `after`. The first good
+    /// answer wins; the other attempt is given up, and its connection closed. A hedge is paid for like a retry.
+    async fn hedged(
+        &self,
+        leave: Attempt,
+        after: Duration,
+        tried: &mut Tried,
+    ) -> Result<OriginResponse, FetchError> {
+        let (mut no_body, mut nor_here) = (None, None);
+        let mut first = pin!(self.attempt(leave, 1, &mut no_body, true));
+        if let Ok(outcome) = tokio::time::timeout(after, &mut first).await {
+            return outcome;
+        }
+        let another = self.pool.choose(self.key, tried);
+        let another = another.filter(|leave| !tried.contains(&leave.member().place.identity));
+        let Some(leave) = another.filter(|_| self.spend()) else { return first.await };
+        tried.push(leave.member().place.identity);
+        let mut second = pin!(self.attempt(leave, 2, &mut nor_here, true));
+        let good =
+            |outcome: &Result<_, _>| outcome.as_ref().is_ok_and(|response| !self.wants_retry(response));
+        tokio::select! {
+            outcome = &mut first => if good(&outcome) { outcome } else { second.await },
+            outcome = &mut second => if good(&outcome) { outcome } else { first.await },
+        }
+    }
+
+    fn wants_retry(&self, response: &OriginResponse) -> bool {
+        is_retryable_status(response.status, self.pool.s3.is_some())
     }
 
     /// Takes a retry out of the budget.

@@ -16,6 +16,9 @@ use crate::config::OriginProtocol;
 
 /// How long IPv6 has the field to itself (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
+/// HTTP/2: how often a connection in use shows that it lives, and how soon it must. One that died in silence
+/// would otherwise take every request to the member with it.
+const PING: Duration = Duration::from_secs(5);
 /// Response header fields an origin may send.
 const MAX_HEADERS: usize = 200;
 /// Bytes of a response head, and what is read ahead of a body.
@@ -56,6 +59,7 @@ async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Con
     let io = TokioIo::new(wire);
     let (sender, task) = if h2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.keep_alive_interval(Some(PING)).keep_alive_timeout(PING);
         builder.timer(TokioTimer::new()).max_header_list_size(MAX_BUFFER as u32).adaptive_window(true);
         let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
         (Sender::H2(sender), tokio::spawn(async move { drop(connection.await) }))

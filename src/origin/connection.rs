@@ -66,7 +66,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Not left to hyper: an unread body would be drained first.
+        // Not left to hyper: its orderly end waits for a peer that may be what made us give up.
         self.task.abort();
         let metrics = &self.member.origin.metrics;
         if *self.idle.get_mut() { metrics.idle.dec() } else { metrics.active.dec() }
@@ -201,12 +201,12 @@ impl Connections {
     }
 
     /// Closes what has waited too long or is dead.
-    fn sweep(&self) {
+    pub(super) fn sweep(&self, now: Instant) {
         let mut cx = Context::from_waker(Waker::noop());
         self.idle.lock().retain(|_, idle| {
             idle.retain_mut(|one| {
                 let alive = matches!(one.connection.poll_ready(&mut cx), Poll::Ready(Ok(())));
-                alive && one.since.elapsed() < IDLE_TIMEOUT
+                alive && now.saturating_duration_since(one.since) < IDLE_TIMEOUT
             });
             !idle.is_empty()
         });
@@ -223,7 +223,7 @@ async fn sweep(connections: Weak<Connections>) {
     loop {
         tick.tick().await;
         match connections.upgrade() {
-            Some(connections) => connections.sweep(),
+            Some(connections) => connections.sweep(Instant::now()),
             None => return,
         }
     }

@@ -52,6 +52,20 @@ pub(super) fn connector(pool: &config::Pool) -> Result<TlsConnector, OriginSetup
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// For a service of the cloud's own, whatever a pool says: the system's roots and no client certificate.
+///
+/// # Errors
+/// In words: there are no roots, or rustls does not take them.
+pub(super) fn system_connector() -> Result<TlsConnector, String> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?;
+    Ok(TlsConnector::from(Arc::new(builder.with_root_certificates(store).with_no_client_auth())))
+}
+
 /// The name asked for by SNI and looked for in the certificate.
 ///
 /// # Errors

@@ -107,15 +107,11 @@ impl Accepting {
 }
 
 /// Accepts until the drain begins; then takes what the kernel has accepted already, and closes the socket.
-///
-/// # Errors
-/// When the socket cannot be put on the runtime.
-pub async fn run<H: Handler>(
-    socket: Socket,
-    listener: Arc<Listener>,
-    worker: Arc<Worker<H>>,
-) -> io::Result<()> {
-    let socket = Accepting::new(socket)?;
+pub async fn run<H: Handler>(socket: Socket, listener: Arc<Listener>, worker: Arc<Worker<H>>) {
+    let socket = match Accepting::new(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(listener = listener.index, %error, "cannot listen"),
+    };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -140,7 +136,6 @@ pub async fn run<H: Handler>(
     {
         admit(stream, addr, &listener, &worker).await;
     }
-    Ok(())
 }
 
 /// Starts a connection, when there is a place for it. Until there is, this loop accepts nothing else, so the

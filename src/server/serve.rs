@@ -92,10 +92,8 @@ async fn work<H: Handler>(
     shared.drain.wait().await;
     let finish = async {
         for accepting in loops {
-            match accepting.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "listening"),
-                Err(error) => tracing::error!(%error, "accept loop"),
+            if let Err(error) = accepting.await {
+                tracing::error!(%error, "accept loop");
             }
         }
         worker.open.none().await;

@@ -83,4 +83,13 @@ mod tests {
         assert_eq!(canonical_query([("a", "/"), ("a", " "), ("B", "é")]), "B=%C3%A9&a=%20&a=%2F");
         assert_eq!(canonical_query::<&str, &str>([]), "");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn decoding_gives_back_what_was_encoded(key: Vec<u8>) {
+            let encoded = encode_path(&key);
+            proptest::prop_assert_eq!(percent_encoding::percent_decode_str(&encoded).collect::<Vec<_>>(), key);
+            proptest::prop_assert!(encoded.bytes().all(|b| is_unreserved(b) || b == b'/' || b == b'%'));
+        }
+    }
 }

@@ -73,8 +73,21 @@ async fn private_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_response_that_sets_a_cookie_is_not_stored() {
-    is_never_stored(&[("Cache-Control", "max-age=60"), ("Set-Cookie", "session=1")]).await;
+async fn a_response_that_sets_a_cookie_is_not_stored_by_a_rule() {
+    let world = World::with_site("[site.cache]\ndefault_ttl = \"1h\"").await;
+    world.origin().always("/a", Answer::ok("mine").header("Set-Cookie", "session=1"));
+    world.get("/a").await.assert_not_stored(200, "mine");
+    world.get("/a").await.assert_not_stored(200, "mine");
+}
+
+/// RFC 6265 §3 and RFC 9111 §7.3: a cookie does not forbid storing; an origin that says how long it may be kept
+/// means it.
+#[tokio::test]
+async fn a_response_that_sets_a_cookie_is_stored_when_the_origin_says_for_how_long() {
+    let world = World::start().await;
+    world.origin().always("/a", Answer::fresh("ours", 60).header("Set-Cookie", "theme=1"));
+    world.get("/a").await;
+    world.get("/a").await.assert_hit(200, "ours");
 }
 
 #[tokio::test]

@@ -162,7 +162,7 @@ async fn targets_that_are_no_path() {
         query("/a?x=%zz"),
         query("/a?x=%"),
         query("/a?x=%00"),
-        row(target("a"), 400, "bad_target|bad_path|malformed_head"),
+        row(target("a"), 400, "bad_target|bad_host|bad_path|malformed_head"),
         row(target("*"), 400, "bad_target"),
         row("CONNECT test.example:443 HTTP/1.1\r\nHost: test.example:443\r\n\r\n", 400, "bad_target"),
         row(target("ftp://test.example/a"), 400, "bad_target|bad_host"),

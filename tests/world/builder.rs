@@ -257,7 +257,7 @@ impl World {
     }
 
     /// Begins to drain the edge; the handle ends when it has stopped.
-    pub fn stop(&mut self) -> tokio::task::JoinHandle<()> {
+    pub fn stop(&mut self) -> tokio::task::JoinHandle<bool> {
         self.edge.stop()
     }
 }

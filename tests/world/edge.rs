@@ -21,7 +21,7 @@ impl Edge {
         let running = tokio::task::spawn_blocking(move || serve::start(config, clock));
         let running = running.await.expect("start does not panic");
         let running = running.unwrap_or_else(|error| panic!("the edge did not start: {error:#}"));
-        let mut listeners: Vec<_> = running.addresses().iter().collect();
+        let mut listeners = running.addresses();
         listeners.sort_by_key(|bound| bound.listener);
         let listeners = listeners.into_iter().map(|bound| bound.address).collect();
         let admin = running.admin_address().expect("the world's edge.toml has an admin listener");
@@ -39,7 +39,7 @@ impl Edge {
     }
 
     /// Drains and stops, without standing in the way of the world's origins and clients.
-    pub fn stop(&mut self) -> tokio::task::JoinHandle<()> {
+    pub fn stop(&mut self) -> tokio::task::JoinHandle<bool> {
         let running = self.running.take().expect("stopped once");
         tokio::task::spawn_blocking(move || running.stop())
     }

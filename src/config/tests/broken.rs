@@ -100,7 +100,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[log]\nlevel = \"inof\"", &[r#"e.toml:10: "log.level" has "inof", which is no level; did you mean "info"?"#]),
     ("[log]\nsample = 2", &[r#"e.toml:10: "log.sample" must be a number from 0 to 1, not 2"#]),
     // not built yet
-    ("[[pool]]\nname = \"b\"\nbalance = \"rign\"\nmembers = [{ url = \"http://a\" }]", &[r#"e.toml:11: "pool.balance" must be "ring", not "rign""#]),
+    ("[[pool]]\nname = \"b\"\nbalance = \"rign\"\nmembers = [{ url = \"http://a\" }]", &[r#"e.toml:11: "pool.balance" must be "ring", "least-requests" or "round-robin", not "rign""#]),
     // a bound that a rule breaks is the rule's
     ("[site.cache]\nmin_ttl = \"2s\"\n[[site.rule]]\npath = \"/a\"\ncache.max_ttl = \"1s\"", &[r#"e.toml:13: "min_ttl" is longer than "max_ttl""#]),
     ("[[listener]]\naddress = \"[::]:1\"\nhttp3 = true\nproxy_protocol = true", &[r#"e.toml:11: "listener.http3" is not supported yet"#, r#"e.toml:12: "listener.proxy_protocol" is not supported yet"#]),
@@ -114,7 +114,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[telemetry]\notlp_endpoint = \"http://a\"", &[r#"e.toml:10: "telemetry.otlp_endpoint" is not supported yet"#]),
     ("[cluster]", &[r#"e.toml:9: "cluster" is not supported yet"#]),
     ("[admin]\npurge_from = [\"10.0.0.1\"]", &[r#"e.toml:10: "admin.purge_from" is not supported yet"#]),
-    ("[[pool]]\nname = \"b\"\nbalance = \"round-robin\"\nmembers = [{ url = \"srv+http://a\" }]\n[pool.s3]\nregion = \"r\"", &[r#"e.toml:11: "pool.balance" = "round-robin" is not supported yet"#, r#"e.toml:12: "pool.members.url" = "srv+http://a" is not supported yet"#, r#"e.toml:13: "pool.s3.bucket" = "" is not supported yet"#]),
+    ("[[pool]]\nname = \"b\"\nbalance = \"round-robin\"\nmembers = [{ url = \"srv+http://a\" }]\n[pool.s3]\nregion = \"r\"", &[r#"e.toml:12: "pool.members.url" = "srv+http://a" is not supported yet"#, r#"e.toml:13: "pool.s3.bucket" = "" is not supported yet"#]),
 ];
 
 #[test]

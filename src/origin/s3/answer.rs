@@ -184,4 +184,16 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, ["etag", "x-amz-meta-author"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_page_can_be_looked_at(before in ".{0,20}", code in "[a-zA-Z<>. ]{0,80}", after in ".{0,20}") {
+            let found = error_code(format!("{before}<Code>{code}</Code>{after}").as_bytes());
+            let sound = |c: &str| !c.is_empty() && c.len() <= 64 && c.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+            proptest::prop_assert!(found.as_deref().is_none_or(sound));
+            if sound(&code) && !before.contains('<') {
+                proptest::prop_assert_eq!(found, Some(code));
+            }
+        }
+    }
 }

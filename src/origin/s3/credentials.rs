@@ -1,4 +1,4 @@
-//! Whose key signs: from the configuration, the environment, or the profile file, as AWS' own tools look for it.
+//! Whose key signs: looked for where AWS' own tools look, in their order.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
+use super::vended::Vended;
+use super::vendor::{Env, Vendor};
 use crate::config::{S3Credentials, Secret};
 use crate::origin::error::FetchError;
 
@@ -27,6 +29,7 @@ pub(super) enum Source {
     Anonymous,
     Fixed(Arc<Keys>),
     Profile(Profile),
+    Vended(Arc<Vended>),
     Nowhere,
 }
 
@@ -44,8 +47,8 @@ struct Read {
 }
 
 impl Source {
-    /// `env` is the environment; it does not change while we run.
-    pub(super) fn new(configured: &S3Credentials, env: &dyn Fn(&str) -> Option<String>) -> Self {
+    /// `env` is the environment; it does not change while we run. `region` is for the STS next to the bucket.
+    pub(super) fn new(configured: &S3Credentials, region: &str, env: Env<'_>) -> Self {
         match configured {
             S3Credentials::Anonymous => Source::Anonymous,
             S3Credentials::Static { access_key_id, secret_access_key, session_token } => {
@@ -55,11 +58,13 @@ impl Source {
                     session_token: session_token.clone(),
                 }))
             }
-            S3Credentials::Default => Self::chain(&|name| env(name).filter(|value| !value.is_empty())),
+            S3Credentials::Default => {
+                Self::chain(region, &|name| env(name).filter(|value| !value.is_empty()))
+            }
         }
     }
 
-    fn chain(env: &dyn Fn(&str) -> Option<String>) -> Self {
+    fn chain(region: &str, env: Env<'_>) -> Self {
         if let (Some(access_key_id), Some(secret)) = (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"))
         {
             return Source::Fixed(Arc::new(Keys {
@@ -68,13 +73,30 @@ impl Source {
                 session_token: env("AWS_SESSION_TOKEN").map(Secret::new),
             }));
         }
-        let path = env("AWS_SHARED_CREDENTIALS_FILE")
-            .map(PathBuf::from)
-            .or_else(|| Some(PathBuf::from(env("HOME")?).join(".aws/credentials")));
-        let Some(path) = path else { return Source::Nowhere };
-        let name = env("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-        let read = Read { looked: None, modified: None, keys: Err("not read yet".to_owned()) };
-        Source::Profile(Profile { path, name, read: Mutex::new(read) })
+        // A file that is named is meant; the usual one counts if it is there.
+        let named = env("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+        let usual =
+            || Some(PathBuf::from(env("HOME")?).join(".aws/credentials")).filter(|path| path.exists());
+        if let Some(path) = named.or_else(usual) {
+            let name = env("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+            let read = Read { looked: None, modified: None, keys: Err("not read yet".to_owned()) };
+            return Source::Profile(Profile { path, name, read: Mutex::new(read) });
+        }
+        Vendor::find(region, env).map_or(Source::Nowhere, |vendor| Source::Vended(Vended::new(vendor)))
+    }
+
+    /// Starts what has to run beside us. Must be called within a runtime.
+    pub(super) fn start(&self) {
+        if let Source::Vended(vended) = self {
+            vended.start();
+        }
+    }
+
+    /// Waits until there can be keys.
+    pub(super) async fn ready(&self, limit: Duration) {
+        if let Source::Vended(vended) = self {
+            vended.ready(limit).await;
+        }
     }
 
     /// The keys to sign with now; `None` is not to sign.
@@ -88,9 +110,10 @@ impl Source {
             Source::Profile(profile) => {
                 profile.keys(Instant::now()).map(Some).map_err(FetchError::Credentials)
             }
-            Source::Nowhere => {
-                Err(FetchError::Credentials("neither in the environment nor in a profile file".to_owned()))
+            Source::Vended(vended) => {
+                vended.keys(SystemTime::now()).map(Some).map_err(FetchError::Credentials)
             }
+            Source::Nowhere => Err(FetchError::Credentials("there is no source of them".to_owned())),
         }
     }
 }
@@ -162,7 +185,7 @@ mod tests {
 
     fn chain(env: &[(&str, &str)]) -> Source {
         let env: HashMap<_, _> = env.iter().copied().collect();
-        Source::new(&S3Credentials::Default, &|name| env.get(name).map(|v| (*v).to_owned()))
+        Source::new(&S3Credentials::Default, "r", &|name| env.get(name).map(|v| (*v).to_owned()))
     }
 
     fn id(source: &Source) -> Result<String, FetchError> {
@@ -175,8 +198,11 @@ mod tests {
         let source = chain(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s"), file]);
         assert_eq!(id(&source), Ok("A".into()));
         assert!(matches!(id(&chain(&[("AWS_ACCESS_KEY_ID", "A"), file])), Err(FetchError::Credentials(_))));
-        assert!(matches!(id(&chain(&[])), Err(FetchError::Credentials(_))));
-        assert_eq!(id(&Source::new(&S3Credentials::Anonymous, &|_| None)), Ok(String::new()));
+        let nowhere = chain(&[("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nowhere")]);
+        assert!(matches!(&nowhere, Source::Nowhere));
+        assert!(matches!(id(&nowhere), Err(FetchError::Credentials(_))));
+        assert!(matches!(chain(&[("HOME", "/nowhere")]), Source::Vended(_)));
+        assert_eq!(id(&Source::new(&S3Credentials::Anonymous, "r", &|_| None)), Ok(String::new()));
     }
 
     #[test]

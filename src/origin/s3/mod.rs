@@ -1,12 +1,15 @@
 //! A pool whose members are S3 endpoints: objects of one bucket, and nothing else that S3 can do.
 //!
 //! `plan` turns a path into an object, or into a refusal to ask; `sign` writes the request; `answer` takes out of
-//! the response what is S3's business; `credentials` knows whose key signs.
+//! the response what is S3's business; `credentials` knows whose key signs, and gets temporary ones from a
+//! `vendor`, `vended` ahead of time.
 
 mod answer;
 mod credentials;
 mod plan;
 mod sign;
+mod vended;
+mod vendor;
 
 pub(super) use answer::local_answer;
 pub(super) use plan::Plan;
@@ -27,6 +30,8 @@ pub(super) struct S3 {
 }
 
 impl S3 {
+    /// Must be called within a runtime.
+    ///
     /// # Errors
     /// If `not_found` is no status code, or `bucket` has bytes that could change a path or a host.
     pub(super) fn new(
@@ -43,15 +48,17 @@ impl S3 {
             let reason = format!("bucket {bucket:?} has bytes that no bucket's name has");
             return Err(OriginSetupError::S3 { pool: pool.name.clone(), reason });
         }
+        let credentials = Source::new(&s3.credentials, &s3.region, &|name| std::env::var(name).ok());
+        credentials.start();
         let parents = sites.iter().flat_map(|site| &site.hosts).filter_map(|host| match host {
             HostPattern::Suffix(parent) => Some(parent.clone()),
             HostPattern::Exact(_) | HostPattern::Any => None,
         });
-        Ok(Self {
-            config: s3.clone(),
-            credentials: Source::new(&s3.credentials, &|name| std::env::var(name).ok()),
-            parents: parents.collect(),
-            not_found,
-        })
+        Ok(Self { config: s3.clone(), credentials, parents: parents.collect(), not_found })
+    }
+
+    /// Waits until requests can be signed, but not for longer than `limit`.
+    pub(super) async fn ready(&self, limit: std::time::Duration) {
+        self.credentials.ready(limit).await;
     }
 }

@@ -140,7 +140,7 @@ pub(in crate::origin) mod tests {
             not_found: 404,
         };
         change(&mut config);
-        let credentials = Source::new(&config.credentials, &|_| None);
+        let credentials = Source::new(&config.credentials, "r", &|_| None);
         S3 { config, credentials, parents: vec![".cdn.example".into()], not_found: StatusCode::NOT_FOUND }
     }
 
@@ -224,6 +224,20 @@ pub(in crate::origin) mod tests {
             match plan {
                 Plan::Send(object) => assert_eq!(Some(object.bucket.as_str()), bucket, "{host}"),
                 Plan::Answer(status) => assert_eq!((status.as_u16(), None), (404, bucket), "{host}"),
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_leaves_the_prefix(path in "/([a./%2eEfF0-]|%2[EeFf])*", query in "[a-zA-Z=&%-]*") {
+            let s3 = s3(|s3| s3.prefix = "www/".into());
+            let host = HeaderValue::from_static("h");
+            let plan = s3.plan(&Method::GET, path.as_bytes(), Some(query.as_bytes()), &host).unwrap();
+            if let Plan::Send(object) = plan {
+                proptest::prop_assert!(object.path.starts_with("/www/"));
+                proptest::prop_assert!(object.path.split('/').all(|part| part != "." && part != ".."));
+                proptest::prop_assert!(object.query.is_empty() || object.query.starts_with("versionId="));
             }
         }
     }

@@ -9,6 +9,14 @@ use http_body_util::Full;
 
 use super::*;
 
+#[test]
+fn what_the_edge_holds_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Origins>();
+    shared::<Client>();
+    shared::<OriginBody>();
+}
+
 #[tokio::test]
 async fn what_the_origin_gets() {
     let server = Server::start(|_, _, _| ok("hello")).await;
@@ -67,6 +75,58 @@ async fn a_connection_the_origin_closed_costs_a_new_one_and_no_attempt() {
         assert_eq!(server.connections(), 2);
         assert_eq!(world.metric("seawall_origin_errors_total"), 0.0);
     }
+}
+
+#[tokio::test]
+async fn a_pools_host_takes_the_clients_place() {
+    let server = Server::start(|_, _, _| ok("")).await;
+    let mut pool = pool(&[server.address]);
+    pool.host = Some(HeaderValue::from_static("origin.internal"));
+    World::new(pool).get("/").await.unwrap();
+    assert!(server.seen.lock()[0].head.to_ascii_lowercase().contains("\r\nhost: origin.internal\r\n"));
+}
+
+#[tokio::test]
+async fn the_last_byte_frees_the_connection() {
+    let server = Server::start(|_, _, _| ok("a")).await;
+    let world = World::new(pool(&[server.address]));
+    let mut response = world.fetch(get("/")).await.unwrap();
+    let frame = response.body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "a");
+    assert!(response.body.is_end_stream());
+    // The body is still held, and was not asked for its end.
+    world.until(|world| world.client.connections().idle_count() == 1).await;
+    drop(response);
+    assert_eq!(world.client.connections().idle_count(), 1);
+}
+
+#[tokio::test]
+async fn trailers_come_through() {
+    let server = Server::start(|_, _, _| {
+        let body = "1\r\na\r\n0\r\nX-Checksum: 7\r\n\r\n";
+        Act::Reply(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-checksum\r\n\r\n{body}"
+        ))
+    })
+    .await;
+    let world = World::new(pool(&[server.address]));
+    let body = world.fetch(get("/")).await.unwrap().body.collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap().get("x-checksum").unwrap(), "7");
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_too_long_is_closed() {
+    let server = Server::start(|_, _, _| ok("a")).await;
+    let world = World::new(pool(&[server.address]));
+    world.get("/").await.unwrap();
+    world.until(|world| world.client.connections().idle_count() == 1).await;
+    let later = |seconds| std::time::Instant::now() + Duration::from_secs(seconds);
+    world.client.connections().sweep(later(25));
+    assert_eq!(world.client.connections().idle_count(), 1);
+    world.client.connections().sweep(later(31));
+    let mut closed = server.closed.clone();
+    closed.wait_for(|closed| *closed == 1).await.unwrap();
+    assert_eq!(world.metric("seawall_origin_connections"), 0.0);
 }
 
 #[tokio::test]
@@ -143,7 +203,9 @@ async fn a_body_that_does_not_end_well_is_an_error() {
         })
         .await;
         let mut pool = pool(&[server.address]);
-        pool.timeouts.idle = Duration::from_millis(50);
+        if stalls {
+            pool.timeouts.idle = Duration::from_millis(50);
+        }
         let world = World::new(pool);
         let response = world.fetch(get("/")).await.unwrap();
         assert_eq!(text(response).await, Err(expected), "{rest:?}");

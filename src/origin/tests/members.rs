@@ -66,7 +66,7 @@ async fn a_member_that_fails_is_ejected_and_tried_again() {
         .await;
     let mut pool = pool(&[server.address]);
     pool.breaker.consecutive_failures = 3;
-    pool.breaker.open_for = Duration::from_millis(100);
+    pool.breaker.open_for = Duration::from_millis(600);
     let world = World::new(pool);
     for _ in 0..3 {
         assert_eq!(world.get("/").await.unwrap_err().as_str(), "broken");
@@ -75,7 +75,7 @@ async fn a_member_that_fails_is_ejected_and_tried_again() {
     assert_eq!(server.requests(), 3);
     assert_eq!(world.metric("seawall_origin_member_up"), 0.0);
     broken.store(false, std::sync::atomic::Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(world.get("/").await.unwrap().1, "well");
     assert_eq!(world.metric("seawall_origin_member_up"), 1.0);
 }
