@@ -34,7 +34,7 @@ pub fn start(text: &str, file: &Path, environment: Vec<(String, String)>) -> any
     let config = seawall::config::load_from(text, &file.to_string_lossy(), environment.into_iter())?;
     let running = serve::start(config.clone(), Clock::system())?;
     let listener = |tls: bool| {
-        let bound = running.addresses().iter().find(|bound| bound.tls == tls);
+        let bound = running.addresses().into_iter().find(|bound| bound.tls == tls);
         bound.map(|bound| bound.address).context("edge.toml needs a plain and a TLS listener")
     };
     Ok(Edge {
