@@ -42,6 +42,6 @@ pub fn start(text: &str, file: &Path, environment: Vec<(String, String)>) -> any
         https: listener(true)?,
         admin: running.admin_address().context("edge.toml needs an admin listener")?,
         config,
-        stop: Box::new(move || drop(running.stop())),
+        stop: Box::new(move || _ = running.stop()),
     })
 }
