@@ -116,6 +116,7 @@ impl GuardedIo {
         }
         self.gathered.reserve(length);
         bufs.iter().for_each(|buf| self.gathered.extend_from_slice(buf));
+        self.state.set_gathered(true);
         Poll::Ready(Ok(length))
     }
 
@@ -128,6 +129,7 @@ impl GuardedIo {
                 wrote => self.gathered.advance(wrote),
             }
         }
+        self.state.set_gathered(false);
         Poll::Ready(Ok(()))
     }
 
@@ -250,6 +252,9 @@ impl AsyncWrite for GuardedIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_answer(cx))?;
+        if this.scan.is_none() && this.state.gathered() && !this.state.flushing() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_gathered(cx))?;
         let flushed = Pin::new(&mut this.stream).poll_flush(cx);
         ready!(noted(&this.state, flushed))?;
@@ -263,12 +268,13 @@ impl AsyncWrite for GuardedIo {
     }
 
     /// Only flushes: hyper is done, but [`GuardedIo::close`] says how the transport ends.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.scan.is_some() {
             return self.poll_flush(cx);
         }
-        ready!(self.as_mut().poll_flush(cx))?;
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_gathered(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 
