@@ -40,9 +40,6 @@ pub struct GuardedIo {
     gathered: BytesMut,
 }
 
-/// HTTP/1: a head and a body of up to so many bytes in all are copied together: cheaper than two vectors.
-const FLAT: usize = 4 * 1024;
-
 /// Writes of up to so many bytes are gathered, and a flush is forced at so many in all: a full TLS record.
 const GATHER: usize = 16 * 1024;
 
@@ -244,14 +241,7 @@ impl AsyncWrite for GuardedIo {
         if this.scan.is_none() {
             return this.poll_gather(cx, bufs);
         }
-        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
-        let wrote = if length <= FLAT {
-            this.gathered.clear();
-            bufs.iter().for_each(|buf| this.gathered.extend_from_slice(buf));
-            Pin::new(&mut this.stream).poll_write(cx, &this.gathered)
-        } else {
-            Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
-        };
+        let wrote = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         noted(&this.state, wrote)
     }
 
