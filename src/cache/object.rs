@@ -68,10 +68,11 @@ impl Meta {
 
     /// Bytes it takes in RAM, its own struct included.
     pub fn weight(&self) -> usize {
-        // A HeaderMap keeps 4 bytes of index per slot (a power of two over 4/3 of the entries) and a bucket of
-        // about 104 bytes per field; names outside the standard set are allocations of their own.
-        let fields: usize =
-            self.head.iter().map(|(name, value)| 112 + name.as_str().len() + value.len()).sum();
+        // A HeaderMap has a power of two of slots, of which it fills three quarters: 4 bytes of index for each,
+        // and a bucket of 104 bytes for each it may fill. Values share one allocation, unless they are odd ones.
+        let slots = (self.head.keys_len() * 4).div_ceil(3).next_power_of_two().max(8);
+        let fields: usize = self.head.iter().map(|(name, value)| name.as_str().len() / 2 + value.len()).sum();
+        let fields = fields + slots * 4 + slots * 3 / 4 * 104;
         let variant = self.variant.as_ref().map_or(0, |v| v.selecting.len() + 64);
         size_of::<Self>() + self.key.len() + variant + fields
     }
@@ -193,7 +194,7 @@ impl Object {
 pub fn compact_head(head: &HeaderMap) -> HeaderMap {
     let bytes: usize = head.values().map(HeaderValue::len).sum();
     let mut buffer = BytesMut::with_capacity(bytes);
-    let mut compact = HeaderMap::with_capacity(head.len() + 2);
+    let mut compact = HeaderMap::with_capacity(head.keys_len());
     for (name, value) in head {
         buffer.extend_from_slice(value.as_bytes());
         let copy = buffer.split().freeze();
