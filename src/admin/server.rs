@@ -3,15 +3,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -65,10 +62,10 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, shutdown: impl
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (state, stopping) = (state.clone(), stopping.clone());
                 connections.spawn(async move {
-                    connection(stream, state, stopping).await;
+                    connection(stream, peer.ip(), state, stopping).await;
                     drop(place);
                 });
             }
@@ -83,11 +80,19 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, shutdown: impl
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, state: Arc<AdminState>, mut stopping: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    state: Arc<AdminState>,
+    mut stopping: watch::Receiver<()>,
+) {
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (head, _) = request.into_parts();
-        let response: Response<Full<Bytes>> = routes::answer(&head, &state, state.clock.now());
-        async move { Ok::<_, Infallible>(response) }
+        let state = Arc::clone(&state);
+        async move {
+            let (head, body) = request.into_parts();
+            let now = state.clock.now();
+            Ok::<_, Infallible>(routes::answer(&head, body, peer, &state, now).await)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -33,6 +33,7 @@ use crate::policy::storable::{Exchange, storable};
 use crate::policy::update;
 
 use super::outgoing::Outgoing;
+use super::purged;
 use super::storing::{Stored, meta};
 use super::worker::Worker;
 
@@ -67,6 +68,7 @@ pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot:
     metrics.fills.inc();
     metrics.fills_active.inc();
     let active = scopeguard(metrics.fills_active.clone());
+    leading.fill().begin(plan.outgoing.seen.get());
     let filling = Filling { worker: &worker, plan: &plan, leading: &leading };
     filling.run(private).await;
     drop(active);
@@ -148,13 +150,14 @@ impl Filling<'_> {
             response_time: self.now(),
         };
         let updated = storable(&exchange, &self.plan.outgoing.route.settings.cache).map(|freshness| {
-            let meta = meta(self.stored(&exchange, freshness), Some(object.body.len()));
+            let stored = Stored { confirmed: Some(&object.meta.tags), ..self.stored(&exchange, freshness) };
+            let meta = meta(stored, Some(object.body.len()));
             Arc::new(Object { meta, body: object.body.clone() })
         });
         let memory = &self.worker.shared.memory;
         let object = match updated {
             Ok(updated) => {
-                memory.store(&self.plan.key, Arc::clone(&updated));
+                self.keep(Arc::clone(&updated));
                 updated
             }
             Err(reason) => {
@@ -208,7 +211,25 @@ impl Filling<'_> {
     }
 
     fn stored<'e>(&'e self, exchange: &'e Exchange<'e>, freshness: Freshness) -> Stored<'e> {
-        Stored { key: &self.plan.key, exchange, server_name: &self.worker.shared.server_name, freshness }
+        Stored {
+            key: &self.plan.key,
+            exchange,
+            server_name: &self.worker.shared.server_name,
+            freshness,
+            seen: self.plan.outgoing.seen.clone(),
+            confirmed: None,
+            debug: self.plan.outgoing.route.settings.headers.debug,
+        }
+    }
+
+    /// Stores an object, unless it was purged while it came.
+    fn keep(&self, object: Arc<Object>) -> bool {
+        let kept =
+            purged::store(&self.worker.shared, &self.plan.key, &self.plan.outgoing.route, object);
+        if !kept {
+            self.not_stored("purged");
+        }
+        kept
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.
@@ -220,11 +241,9 @@ impl Filling<'_> {
             Ok(Some(body)) => {
                 let mut meta = arriving.meta.clone();
                 meta.head.insert(http::header::CONTENT_LENGTH, body.len().into());
-                self.worker
-                    .shared
-                    .memory
-                    .store(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
-                self.worker.shared.cache_metrics.stores.inc();
+                if self.keep(Arc::new(Object { meta, body: body.finish() })) {
+                    self.worker.shared.cache_metrics.stores.inc();
+                }
                 growing.finish(Ok(()));
             }
             Ok(None) => growing.finish(Ok(())),

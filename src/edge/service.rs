@@ -25,6 +25,8 @@ use super::keyed::{Keyed, keyed};
 use super::lookup::{Found, Lookup, lookup};
 use super::outgoing::Outgoing;
 use super::passing;
+use super::purged;
+use super::purging;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served, from_arriving, from_object};
@@ -70,6 +72,9 @@ impl Worker {
         let shared = &*self.shared;
         let now = shared.clock.now();
         let incoming = sanitize(request, peer, shared)?;
+        if incoming.method != Method::GET && purging::is_purge(&incoming, shared) {
+            return purging::method(shared, &incoming).await;
+        }
         let routed = route(incoming, &shared.sites)
             .map_err(|unrouted| recording::unrouted(&unrouted, &shared.sites, pending))?;
         pending.record.site = Some(routed.route.site);
@@ -79,7 +84,7 @@ impl Worker {
 
         let mut answer = match keyed.cache {
             CacheUse::Yes => {
-                let looked = lookup(&keyed, &shared.memory, now);
+                let looked = lookup(&keyed, shared, now);
                 let settings = &keyed.request.route().settings.cache;
                 let stored = looked.found.object().map(|object| object.meta.stored());
                 match decide::decide(stored, &keyed.directives, settings, now) {
@@ -134,12 +139,13 @@ impl Worker {
             return self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await;
         }
         let mut place = looked.place;
-        // A place is changed at most once: from the key's to the variant's that the response turned out to have.
-        for _ in 0..2 {
+        // A place is changed at most once: from the key's to the variant's that the response turned out to have. A fill
+        // that a purge has overtaken is passed over, which nobody can make happen without end.
+        for _ in 0..4 {
             match self.shared.fills.join(place) {
                 Side::Lead(leading) => {
                     // Between the look-up and now a fill may have ended.
-                    let again = lookup(keyed, &self.shared.memory, self.shared.clock.now());
+                    let again = lookup(keyed, &self.shared, self.shared.clock.now());
                     let stored = again.found.object().map(|object| object.meta.stored());
                     let now = self.shared.clock.now();
                     if let Decision::Serve = decide::decide(stored, &keyed.directives, settings, now) {
@@ -148,9 +154,13 @@ impl Worker {
                     }
                     return self.lead(keyed, again.found.object().cloned(), leading, reason, pending).await;
                 }
+                Side::Follow(fill) if fill.began().is_some_and(|b| purged::overtaken(&self.shared, keyed, b)) => {
+                    self.shared.fills.unlist(place, &fill);
+                }
                 Side::Follow(fill) => match self.follow(keyed, &fill, reason).await {
                     Followed::Answer(answer) => return answer,
                     Followed::OtherVariant(other) => place = other,
+                    Followed::Purged => self.shared.fills.unlist(place, &fill),
                     Followed::Alone => break,
                 },
             }
@@ -215,6 +225,10 @@ impl Worker {
             if !meta.is_for(&keyed.key) {
                 return Followed::Alone;
             }
+            if purged::outdated(&self.shared, keyed, meta) {
+                metrics.released.with_label_values(&["purged"]).inc();
+                return Followed::Purged;
+            }
             if let Some(variant) = &meta.variant {
                 let wanted = vary::selecting_key(&variant.names, &keyed.request.incoming().headers);
                 if wanted[..] != variant.selecting[..] {
@@ -257,6 +271,8 @@ enum Followed {
     Answer(Result<Answer, Refused>),
     /// The response varies, and is not for this request.
     OtherVariant(KeyHash),
+    /// A purge means what comes.
+    Purged,
     /// Waiting is over: this request goes to the origin by itself.
     Alone,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::cache::fill::Fills;
+use crate::cache::invalidation::InvalidationLog;
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
 use crate::config::Limits;
@@ -13,6 +14,7 @@ use crate::origin::Client;
 use crate::telemetry::{HotShard, Recorder};
 
 use super::clock::Clock;
+use super::purging::Purgers;
 use super::route::Sites;
 
 /// What all worker threads share.
@@ -21,6 +23,10 @@ pub struct Shared {
     pub sites: Sites,
     /// Objects in RAM.
     pub memory: MemoryTier,
+    /// The log of purges.
+    pub purges: Arc<InvalidationLog>,
+    /// Who may send PURGE to the listeners.
+    pub purgers: Purgers,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
     /// What time it is.

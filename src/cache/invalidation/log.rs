@@ -147,13 +147,16 @@ impl InvalidationLog {
         let marks = self.marks.read();
         let (verdict, head) = (marks.judge(seen.get(), subject), marks.head());
         drop(marks);
-        match verdict {
-            // Without tags it is not the whole truth.
-            Verdict::Current if subject.tags.is_some() => seen.advance(head),
-            Verdict::Current => {}
-            _ => self.metrics.purged_hits.inc(),
+        // Without tags it is not the whole truth.
+        if verdict == Verdict::Current && subject.tags.is_some() {
+            seen.advance(head);
         }
         (verdict, head)
+    }
+
+    /// A stored object was found purged, or stale by a purge.
+    pub fn count_purged_hit(&self) {
+        self.metrics.purged_hits.inc();
     }
 
     /// Purges all of `selectors` at once. In a log with a file this waits for the disk: not for a runtime's thread.
