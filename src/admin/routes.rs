@@ -83,7 +83,13 @@ impl Route {
 type Answer = Response<Full<Bytes>>;
 
 /// The whole answer. The body of a HEAD is there too; the connection leaves it away and keeps its length.
-pub(super) async fn answer<B>(head: &request::Parts, body: B, peer: IpAddr, state: &AdminState, now: Time) -> Answer
+pub(super) async fn answer<B>(
+    head: &request::Parts,
+    body: B,
+    peer: IpAddr,
+    state: &AdminState,
+    now: Time,
+) -> Answer
 where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -132,7 +138,9 @@ fn look(route: Route, query: &str, state: &AdminState, now: Time) -> Answer {
         Route::Objects => objects(query, state),
         Route::Prefetched(id) => match state.prefetcher.progress(id) {
             Some(progress) => json_reply(StatusCode::OK, &progress),
-            None => json_reply(StatusCode::NOT_FOUND, &json!({ "error": "no job of this number is remembered" })),
+            None => {
+                json_reply(StatusCode::NOT_FOUND, &json!({ "error": "no job of this number is remembered" }))
+            }
         },
         Route::Index | Route::Purge | Route::Prefetch => {
             reply(StatusCode::OK, HTML, index::page(&state.server_name))
@@ -267,7 +275,15 @@ mod tests {
             assert_eq!(route.changes(), *method == "post", "{path}");
         }
         let expected = [
-            "/", "/metrics", "/healthz", "/readyz", "/hot", "/openapi.yaml", "/objects", "/purge", "/prefetch",
+            "/",
+            "/metrics",
+            "/healthz",
+            "/readyz",
+            "/hot",
+            "/openapi.yaml",
+            "/objects",
+            "/purge",
+            "/prefetch",
             "/prefetch/7",
         ];
         let mut paths: Vec<_> = documented.iter().map(|(path, _)| path.as_str()).collect();

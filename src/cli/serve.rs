@@ -136,7 +136,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
                 hot: hot.shard(clock.now()),
             }
         };
-        prefetcher = Arc::new(Prefetcher::start(worker())?);
+        prefetcher = Arc::new(Prefetcher::start(worker.clone())?);
         bound.serve(move |_| worker())?
     };
     let state = Arc::new(AdminState {

@@ -224,8 +224,7 @@ impl Filling<'_> {
 
     /// Stores an object, unless it was purged while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
-        let kept =
-            purged::store(&self.worker.shared, &self.plan.key, &self.plan.outgoing.route, object);
+        let kept = purged::store(&self.worker.shared, &self.plan.key, &self.plan.outgoing.route, object);
         if !kept {
             self.not_stored("purged");
         }

@@ -67,8 +67,7 @@ pub fn cached(url: &str, shared: &Shared) -> Result<Cached, NameError> {
         Some(Slot::Variants(variants)) if *variants.key == *key.text() => variants.hashes(&key).collect(),
         _ => Vec::new(),
     };
-    let uncacheable =
-        matches!(shared.memory.get(key.hash()), Some(Slot::Uncacheable(until)) if now < until);
+    let uncacheable = matches!(shared.memory.get(key.hash()), Some(Slot::Uncacheable(until)) if now < until);
     let objects = places.into_iter().filter_map(|place| {
         let object = shared.memory.object(place, &key)?;
         purged::still_good(shared, &key, &named.route, place, object)

@@ -44,13 +44,10 @@ pub fn lookup(keyed: &Keyed, shared: &Shared, now: Time) -> Lookup {
         }
         Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
             let headers = &keyed.request.incoming().headers;
-            let found = variants
-                .select(key, headers)
-                .into_iter()
-                .find_map(|place| {
-                    let object = memory.object(place, key)?;
-                    Some((place, purged::still_good(shared, key, route, place, object)?))
-                });
+            let found = variants.select(key, headers).into_iter().find_map(|place| {
+                let object = memory.object(place, key)?;
+                Some((place, purged::still_good(shared, key, route, place, object)?))
+            });
             match found {
                 Some((place, object)) => Lookup { found: Found::Object(object), place },
                 None => {

@@ -119,17 +119,18 @@ pub struct Prefetcher {
 }
 
 impl Prefetcher {
-    /// Starts its thread; requests are answered by `worker`.
+    /// Starts its thread; requests are answered by what `worker` makes there.
     ///
     /// # Errors
     /// If the runtime or the thread cannot be made.
-    pub fn start(worker: Worker) -> io::Result<Self> {
+    pub fn start(worker: impl FnOnce() -> Worker + Send + 'static) -> io::Result<Self> {
         let board = Arc::new(Board::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let working = Arc::clone(&board);
         let thread = std::thread::Builder::new().name("prefetch".into()).spawn(move || {
             runtime.block_on(async {
+                let worker = worker();
                 tokio::select! {
                     _ = stopped => {}
                     () = work(working, worker) => {}

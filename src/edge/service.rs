@@ -154,7 +154,9 @@ impl Worker {
                     }
                     return self.lead(keyed, again.found.object().cloned(), leading, reason, pending).await;
                 }
-                Side::Follow(fill) if fill.began().is_some_and(|b| purged::overtaken(&self.shared, keyed, b)) => {
+                Side::Follow(fill)
+                    if fill.began().is_some_and(|b| purged::overtaken(&self.shared, keyed, b)) =>
+                {
                     self.shared.fills.unlist(place, &fill);
                 }
                 Side::Follow(fill) => match self.follow(keyed, &fill, reason).await {

@@ -57,3 +57,59 @@ pub struct Worker {
     /// This thread's busiest keys.
     pub hot: Arc<HotShard>,
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A worker without listeners, for tests of what surrounds it.
+    use super::*;
+    use crate::cache::invalidation::InvalidationMetrics;
+    use crate::config;
+    use crate::http::time::Time;
+    use crate::origin::{OriginMetrics, Origins};
+    use crate::telemetry::{AccessLog, HotKeys, Metrics};
+
+    /// One whose site is `a.example` and whose origin refuses connections. Its runtime lives as long as the process.
+    pub(crate) fn worker() -> (Arc<Shared>, impl FnOnce() -> Worker + Send + 'static) {
+        let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[pool]]\nname = \"p\"\nmembers = [{ url = \"http://127.0.0.1:1\" }]\n\
+                    retry = { attempts = 1 }\n[[site]]\nhosts = [\"a.example\"]\npool = \"p\"\n";
+        let config = config::load_from(text, "e.toml", std::iter::empty::<(String, String)>());
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        let metrics = Metrics::new(&["a.example".into()]).unwrap();
+        let registry = metrics.registry();
+        let cache_metrics = CacheMetrics::register(registry).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let origins = {
+            let _inside = runtime.enter();
+            Origins::start(&config, OriginMetrics::register(registry).unwrap()).unwrap()
+        };
+        std::mem::forget(runtime);
+        let log = AccessLog::start(&config.log, &metrics).unwrap();
+        let shared = Shared {
+            sites: Sites::new(&config.sites),
+            memory: MemoryTier::new(1 << 20, &cache_metrics),
+            purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
+            purgers: Purgers::new(&config.admin),
+            fills: Arc::default(),
+            clock: Clock::system(),
+            cache_metrics,
+            server_name: "edge-1".into(),
+            trusted_proxies: Vec::new(),
+            max_object: 1 << 20,
+            limits: config.server.limits.clone(),
+            via: Via::new("edge-1").unwrap(),
+        };
+        let shared = Arc::new(shared);
+        let recorder = Recorder::new(metrics.shard(), log);
+        let worker = {
+            let shared = Arc::clone(&shared);
+            move || Worker {
+                shared,
+                client: origins.client(),
+                recorder,
+                hot: HotKeys::new().shard(Time::system()),
+            }
+        };
+        (shared, worker)
+    }
+}

@@ -59,7 +59,7 @@ fn many_selectors_make_one_purge() {
         Selector::url(b"other.example/b"),
         Selector::prefix(b"photos.example/dir/"),
         Selector::tag(b"a b"),
-        Selector::Site(site("photos.example")),
+        Selector::Site(site("Photos.example")),
         Selector::Site(site("other.example")),
         Selector::Everything,
     ];
