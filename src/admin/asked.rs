@@ -6,6 +6,9 @@ use crate::edge::prefetch::{MAX_URLS, Wanted};
 use crate::edge::purging::{BadPurge, Purge};
 use crate::edge::route::Sites;
 
+/// Things that one purge names: what hits can wait for.
+const MAX_SELECTORS: usize = 10_000;
+
 const PURGE: &str = "urls, prefixes, tags, sites, everything, soft";
 
 /// The body of `POST /purge`.
@@ -28,6 +31,9 @@ pub(super) fn purge(body: &[u8]) -> Result<Purge, BadPurge> {
     let Purge { urls, prefixes, tags, sites, everything, .. } = &purge;
     if !everything && [urls, prefixes, tags, sites].iter().all(|list| list.is_empty()) {
         return Err(bad("body", "names nothing: give urls, prefixes, tags, sites, or \"everything\": true"));
+    }
+    if [urls, prefixes, tags, sites].iter().map(|list| list.len()).sum::<usize>() > MAX_SELECTORS {
+        return Err(bad("body", format!("names more than {MAX_SELECTORS} things: send several")));
     }
     Ok(purge)
 }
@@ -115,6 +121,8 @@ mod tests {
             let said = purge(body.as_bytes()).unwrap_err().to_string();
             assert!(said.starts_with(error), "{body}: {said}");
         }
+        let many = format!("{{\"tags\":[{}\"\"]}}", "\"t\",".repeat(MAX_SELECTORS));
+        assert!(purge(many.as_bytes()).unwrap_err().why.contains("more than 10000"));
         let sites = Sites::new(&[]);
         for (body, error) in [
             ("{}", r#""urls" must have 1 to 10000 URLs"#),

@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn admin() -> Admin {
-        let (edge, worker) = crate::edge::worker::testing::worker();
+        let (edge, worker) = crate::edge::worker::testing::worker(1 << 20);
         let state = Arc::new(AdminState {
             metrics: Arc::new(Metrics::new(&["a.example".into()]).unwrap()),
             hot: Arc::new(HotKeys::new()),

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
+use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Object, WholeBuilder};
 use crate::http::cache_control::RequestDirectives;
@@ -150,7 +151,11 @@ impl Filling<'_> {
             response_time: self.now(),
         };
         let updated = storable(&exchange, &self.plan.outgoing.route.settings.cache).map(|freshness| {
-            let stored = Stored { confirmed: Some(&object.meta.tags), ..self.stored(&exchange, freshness) };
+            // A purge between the look-up and the question to the origin has dropped this object: a confirmation
+            // must not bring it back.
+            let seen = object.meta.seen.get().min(self.plan.outgoing.seen.get());
+            let confirmed = Some(&object.meta.tags);
+            let stored = Stored { seen: Seen::new(seen), confirmed, ..self.stored(&exchange, freshness) };
             let meta = meta(stored, Some(object.body.len()));
             Arc::new(Object { meta, body: object.body.clone() })
         });

@@ -16,6 +16,7 @@ use crate::http::cache_status::CacheStatus;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::policy::outcome::Outcome;
+use crate::telemetry::Pending;
 
 use super::body::Source;
 use super::named::{NameError, Named};
@@ -69,7 +70,7 @@ impl Purge {
             Ok(Selector::url(&Named::parse(url, sites).map_err(|error| error.to_string())?.line()))
         })?;
         each("prefixes", &self.prefixes, &mut selectors, |url| prefix(url, sites))?;
-        each("tags", &self.tags, &mut selectors, |tag| self::tag(tag))?;
+        each("tags", &self.tags, &mut selectors, tag)?;
         each("sites", &self.sites, &mut selectors, |host| {
             let site = sites.site_id(&host.to_ascii_lowercase());
             site.map(Selector::Site).ok_or_else(|| "is no host that a site lists".to_owned())
@@ -165,12 +166,13 @@ pub fn is_purge(incoming: &Incoming, shared: &Shared) -> bool {
 ///
 /// # Errors
 /// No site has the host, or Purge-Soft is neither 0 nor 1.
-pub async fn method(shared: &Shared, incoming: &Incoming) -> Result<Answer, Refused> {
+pub async fn method(shared: &Shared, incoming: &Incoming, pending: &mut Pending) -> Result<Answer, Refused> {
     let named = Named::of(incoming.host.clone(), incoming.target.clone(), &shared.sites);
     let named = named.map_err(|_: NameError| match incoming.on_tls {
         true => Refusal::Misdirected,
         false => Refusal::UnknownHost,
     })?;
+    pending.record.site = Some(named.route.site);
     let mode = match incoming.headers.get("purge-soft").map(HeaderValue::as_bytes) {
         None | Some(b"0") => Mode::Hard,
         Some(b"1") => Mode::Soft,

@@ -73,7 +73,7 @@ impl Worker {
         let now = shared.clock.now();
         let incoming = sanitize(request, peer, shared)?;
         if incoming.method != Method::GET && purging::is_purge(&incoming, shared) {
-            return purging::method(shared, &incoming).await;
+            return purging::method(shared, &incoming, pending).await;
         }
         let routed = route(incoming, &shared.sites)
             .map_err(|unrouted| recording::unrouted(&unrouted, &shared.sites, pending))?;

@@ -69,7 +69,7 @@ pub(crate) mod testing {
     use crate::telemetry::{AccessLog, HotKeys, Metrics};
 
     /// One whose site is `a.example` and whose origin refuses connections. Its runtime lives as long as the process.
-    pub(crate) fn worker() -> (Arc<Shared>, impl FnOnce() -> Worker + Send + 'static) {
+    pub(crate) fn worker(capacity: u64) -> (Arc<Shared>, impl FnOnce() -> Worker + Send + 'static) {
         let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[pool]]\nname = \"p\"\nmembers = [{ url = \"http://127.0.0.1:1\" }]\n\
                     retry = { attempts = 1 }\n[[site]]\nhosts = [\"a.example\"]\npool = \"p\"\n";
         let config = config::load_from(text, "e.toml", std::iter::empty::<(String, String)>());
@@ -87,7 +87,7 @@ pub(crate) mod testing {
         let log = AccessLog::start(&config.log, &metrics).unwrap();
         let shared = Shared {
             sites: Sites::new(&config.sites),
-            memory: MemoryTier::new(1 << 20, &cache_metrics),
+            memory: MemoryTier::new(capacity, &cache_metrics),
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),

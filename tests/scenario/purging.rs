@@ -160,8 +160,8 @@ async fn a_purge_of_a_site_leaves_the_others_and_of_everything_none() {
 
 #[tokio::test]
 async fn after_a_hard_purge_the_origin_is_asked_without_conditions_and_its_failure_is_told() {
-    let world =
-        World::with_site("[site.cache]\nstale_if_error = \"1h\"\nstale_while_revalidate = \"1h\"").await;
+    let site = "[site.cache]\nstale_if_error = \"1h\"\nstale_while_revalidate = \"1h\"";
+    let world = World::new().site(site).pool("[pool.retry]\nattempts = 1").start().await;
     world.origin().then(Expect::get("/a"), Answer::fresh("old", 600).header("ETag", "\"1\""));
     world.origin().then(Expect::get("/a").lacks("if-none-match"), Answer::status(503).body("down"));
     world.get("/a").await;
@@ -238,6 +238,24 @@ async fn a_fill_that_began_before_a_purge_is_not_what_comes_after_it() {
             assert_eq!(metrics.sum("seawall_cache_not_stored_total", &[("reason", "purged")]), 1.0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_revalidation_under_way_does_not_bring_back_what_was_purged() {
+    let world = World::start().await;
+    let confirmed = Gate::new("the 304");
+    let not_modified = Answer::status(304).header("ETag", "\"1\"").header("Cache-Control", "max-age=600");
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10).header("ETag", "\"1\""));
+    world.origin().then(Expect::get("/a").has("if-none-match", "\"1\""), not_modified.head_after(&confirmed));
+    world.origin().then(Expect::get("/a").lacks("if-none-match"), Answer::fresh("new", 600));
+    world.get("/a").await;
+    world.advance(20);
+    let early = tokio::spawn(world.client().get("/a").send());
+    world.origin().got(2).await;
+    purge(&world, r#"{"urls":["http://test.example/a"]}"#).await;
+    confirmed.open();
+    early.await.unwrap().assert(200, "old");
+    world.get("/a").await.assert_stored(200, "new");
 }
 
 #[tokio::test]
@@ -432,9 +450,9 @@ async fn the_command_line_purges() {
     world.get("/a").await;
     let at = format!("http://{}", world.admin_address());
     let run = async |arguments: &[&str]| {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_seawall"));
-        let command = command.arg("purge").arg("--admin").arg(&at).args(arguments);
-        command.output().await.unwrap()
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"));
+        command.arg("purge").arg("--admin").arg(&at).args(arguments);
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
     };
     let done = run(&["--url", "http://test.example/a", "--tag", "x", "--tag", "y"]).await;
     assert!(done.status.success(), "{done:?}");

@@ -210,6 +210,7 @@ impl Marks {
 mod tests {
     use super::*;
     use crate::cache::key::KeyText;
+    use proptest::prelude::*;
 
     fn key(text: &str) -> Key {
         Key::new(KeyText::from_slice(text.as_bytes()))
@@ -246,6 +247,51 @@ mod tests {
             let verdict = if meant { Verdict::Gone } else { Verdict::Current };
             assert_eq!(judged(&marks, 4, text, names), verdict, "{selector:?} {text} {names:?}");
             assert_eq!(judged(&marks, 5, text, names), Verdict::Current, "{selector:?}, judged before");
+        }
+    }
+
+    /// A selector, and whether it means a key and its tags, said in another way.
+    type Meaning = (Selector, fn(&str, &[&str]) -> bool);
+
+    fn selectors() -> impl Strategy<Value = Meaning> {
+        let table: Vec<Meaning> = vec![
+            (Selector::url(b"h/a"), |text, _| text == "h/a"),
+            (Selector::url(b"h/ab"), |text, _| text == "h/ab"),
+            (Selector::prefix(b"h/"), |text, _| text.starts_with("h/")),
+            (Selector::prefix(b"h/a"), |text, _| text.starts_with("h/a")),
+            (Selector::prefix(b"g/"), |text, _| text.starts_with("g/")),
+            (Selector::tag(b"t"), |_, tags| tags.contains(&"t")),
+            (Selector::tag(b"u"), |_, tags| tags.contains(&"u")),
+            (Selector::Site(super::super::site("s")), |_, _| true),
+            (Selector::Everything, |_, _| true),
+        ];
+        prop::sample::select(table)
+    }
+
+    proptest! {
+        /// The maps say what reading all purges one after the other would.
+        #[test]
+        fn as_if_each_purge_were_read(purges in prop::collection::vec((selectors(), any::<bool>()), 0..30), seen in 0u64..30) {
+            let mut marks = Marks::default();
+            for (n, ((selector, _), soft)) in purges.iter().enumerate() {
+                let mode = if *soft { Mode::Soft } else { Mode::Hard };
+                marks.set(selector, n as u64 + 1, mode, Time(n as u64));
+            }
+            let seen = seen.min(purges.len() as u64);
+            for text in ["h/a", "h/ab", "g/x", "x/"] {
+                for tags in [&[][..], &["t"], &["u", "v"]] {
+                    let unseen = purges.iter().skip(seen as usize);
+                    let meant: Vec<bool> =
+                        unseen.filter(|((_, means), _)| means(text, tags)).map(|(_, soft)| *soft).collect();
+                    let judged = judged(&marks, seen, text, tags);
+                    match judged {
+                        Verdict::Gone => prop_assert!(meant.contains(&false)),
+                        Verdict::Stale(_) => prop_assert!(!meant.is_empty() && !meant.contains(&false)),
+                        Verdict::Current => prop_assert!(meant.is_empty()),
+                        Verdict::Suspect => prop_assert!(false, "nothing was given up"),
+                    }
+                }
+            }
         }
     }
 
