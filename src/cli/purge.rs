@@ -20,14 +20,14 @@ Examples:
   A folder, and everything that the origin tagged album-7:
     seawall purge --prefix https://photos.example.com/albums/7/ --tag album-7
 
-  A whole site, softly: what is cached is confirmed by the origin before it is served again, and stands in
-  while the origin is down:
+  A whole site, softly: confirmed before it is served again, and good while the origin is down:
     seawall purge --site photos.example.com --soft
 
   An edge elsewhere, with the token of its admin.token:
-    SEAWALL_ADMIN_TOKEN=... seawall purge --admin http://10.0.0.7:9090 --token-env SEAWALL_ADMIN_TOKEN --all
+    seawall purge --admin http://10.0.0.7:9090 --token-env SEAWALL_ADMIN_TOKEN --all
 
-It is in effect when the command ends. Several selectors make one purge: all of them, or none with exit code 1.";
+It is in effect when the command ends. Several selectors make one purge: all of it,
+or none and exit code 1.";
 
 /// How long the edge may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -35,7 +35,7 @@ use crate::policy::update;
 
 use super::outgoing::Outgoing;
 use super::purged;
-use super::storing::{Stored, meta};
+use super::storing::{Stored, as_received, meta};
 use super::worker::Worker;
 
 /// How long a key whose response could not be stored is remembered as such.
@@ -141,7 +141,7 @@ impl Filling<'_> {
 
     /// 304: the stored head is brought up to date (RFC 9111 §4.3.4), the body stays.
     fn confirmed(&self, object: &Arc<Object>, response: &OriginResponse, asked: Time) {
-        let head = update::merge_304(&object.meta.head, &response.headers);
+        let head = update::merge_304(&as_received(&object.meta), &response.headers);
         let exchange = Exchange {
             method: &Method::GET,
             request: &self.plan.outgoing.headers,

@@ -14,6 +14,7 @@ use crate::http::host::Scheme;
 use crate::http::refusal::Refusal;
 use crate::origin::{OriginRequest, RequestBody};
 use crate::policy::conditional;
+use crate::policy::key::{CacheUse, keyed_query};
 
 use super::keyed::Keyed;
 use super::route::Route;
@@ -63,6 +64,10 @@ impl Outgoing {
             return Err(Refusal::Loop);
         }
         headers.remove(HOST);
+        let query = match (incoming.target.query(), keyed.cache) {
+            (Some(query), CacheUse::Yes) => keyed_query(query, &route.settings.cache),
+            (query, _) => query.map(Into::into),
+        };
         let peer = incoming.peer.addr.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let host = &incoming.host;
         let trusted = forwarded::is_trusted(peer, &shared.trusted_proxies);
@@ -80,7 +85,7 @@ impl Outgoing {
             route: Arc::clone(route),
             method: incoming.method.clone(),
             path: Bytes::copy_from_slice(incoming.target.path().as_bytes()),
-            query: incoming.target.query().map(|query| Bytes::copy_from_slice(query.as_bytes())),
+            query: query.map(|query| Bytes::copy_from_slice(query.as_bytes())),
             host: HeaderValue::from_str(host.as_str()).map_err(|_| Refusal::BadHost)?,
             scheme: incoming.scheme,
             ring: keyed.key.ring(),

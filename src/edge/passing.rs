@@ -29,29 +29,27 @@ use super::purged;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::Answer;
-use super::storing::{CACHE_STATUS, Stored, meta};
+use super::storing::{CACHE_STATUS, Stored, as_received, meta};
 use super::worker::Worker;
 
 /// Hands a request on with its body, and the response back.
-pub async fn pass(worker: &Worker, mut keyed: Keyed, pending: &mut Pending) -> Result<Answer, Refused> {
+pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> Result<Answer, Refused> {
     let (reason, why) = match keyed.cache {
         CacheUse::PassMethod => (Fwd::Method, "method"),
         CacheUse::PassRequest(why) => (Fwd::Request, why),
         CacheUse::Yes | CacheUse::PassDisabled => (Fwd::Bypass, "cache_disabled"),
     };
-    let outgoing = Outgoing::for_pass(&keyed, &worker.shared)?;
+    let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let broken = Arc::new(OnceLock::new());
-    let body = request_body(worker, &mut keyed, &broken);
+    let body = request_body(worker, keyed, &broken);
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
         tracing::debug!(target: "seawall::origin", %error, "pass failed");
         // What the client did to its body is the reason, whatever that did to the exchange.
         Refused::from(broken.get().copied().unwrap_or(error.refusal()))
     })?;
     recording::trip(pending, Some(&response.trip));
-    invalidate_after(worker, &keyed, &response);
-    let mut answer = respond(worker, &keyed, response, reason, why);
-    recording::dress(&mut answer, &keyed, pending);
-    Ok(answer)
+    invalidate_after(worker, keyed, &response);
+    Ok(respond(worker, keyed, response, reason, why))
 }
 
 /// The client's body within the limits; `broken` is told how it ended early.
@@ -160,7 +158,7 @@ fn update_stored(
         update::HeadUpdate::Ignore => {}
         update::HeadUpdate::Invalidate => worker.shared.memory.remove(&keyed.key),
         update::HeadUpdate::Update => {
-            let head: HeaderMap = update::merge_304(&object.meta.head, exchange.response);
+            let head: HeaderMap = update::merge_304(&as_received(&object.meta), exchange.response);
             let exchange = Exchange { response: &head, ..*exchange };
             let rules = &keyed.request.route().settings.cache;
             let Ok(freshness) = storable(&exchange, rules) else { return };

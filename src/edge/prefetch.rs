@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::server::{Handler, Peer, PeerAddr, TlsInfo};
+use crate::server::{Handled, Handler, Peer, PeerAddr, TlsInfo};
 
 use super::named::{NameError, Named};
 use super::route::Sites;
@@ -263,7 +263,12 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
     let worker = worker.clone();
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), Arc::clone(&peer));
-        async move { Ok::<_, Infallible>(worker.handle(request, &peer).await) }
+        async move {
+            Ok::<_, Infallible>(match worker.handle(request, &peer) {
+                Handled::Now(response) => response,
+                Handled::Later(promise) => promise.await,
+            })
+        }
     });
     let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(there), service);
     let serving = tokio::spawn(serving);

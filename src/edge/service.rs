@@ -15,7 +15,7 @@ use crate::http::vary;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
-use crate::server::{Handler, Peer};
+use crate::server::{Handled, Handler, Peer};
 use crate::telemetry::Pending;
 
 use super::authorize::authorize;
@@ -31,30 +31,38 @@ use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served, from_arriving, from_object};
 use super::route::route;
-use super::sanitize::sanitize;
+use super::sanitize::{Incoming, sanitize};
 use super::worker::Worker;
+
+/// What is left to do for a request.
+enum Next {
+    /// Nothing.
+    Answered(Answer),
+    /// Ask the origin, for all who want the same.
+    Fetch(Box<Keyed>, Lookup),
+    /// Purge what it names: whoever asks may.
+    Purge(Box<Incoming>),
+    /// Ask the origin, for this client alone.
+    Pass(Box<Keyed>),
+}
 
 impl Handler for Worker {
     type Body = Body;
 
-    async fn handle(&self, request: Request<HyperBody>, peer: &Arc<Peer>) -> Response<Body> {
+    fn handle(&self, request: Request<HyperBody>, peer: &Arc<Peer>) -> Handled<Body> {
         let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
         recording::begun(&mut pending, &request, peer);
         let method = request.method().clone();
-        let response = match self.answer(request, peer, &mut pending).await {
-            Ok(Answer { response, outcome }) => {
-                pending.record.outcome = outcome;
-                pending.record.status = response.status().as_u16();
-                response
-            }
-            Err(refused) => {
-                pending.record.refuse(refused.refusal);
-                refused.response(&method, &self.shared.server_name)
-            }
+        let next = match self.begin(request, peer, &mut pending) {
+            Ok(Next::Answered(answer)) => return Handled::Now(self.finish(Ok(answer), pending, &method)),
+            Err(refused) => return Handled::Now(self.finish(Err(refused), pending, &method)),
+            Ok(next) => next,
         };
-        pending.first_byte(quanta::Instant::now());
-        let (parts, source) = response.into_parts();
-        Response::from_parts(parts, Body::new(source, pending))
+        let worker = self.clone();
+        Handled::Later(Box::pin(async move {
+            let answer = worker.go_on(next, &mut pending).await;
+            worker.finish(answer, pending, &method)
+        }))
     }
 
     fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
@@ -63,50 +71,79 @@ impl Handler for Worker {
 }
 
 impl Worker {
-    async fn answer(
+    /// Stages 1 to 6, and 8 for a hit: nothing here waits.
+    fn begin(
         &self,
         request: Request<HyperBody>,
         peer: &Arc<Peer>,
         pending: &mut Pending,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<Next, Refused> {
         let shared = &*self.shared;
         let now = shared.clock.now();
         let incoming = sanitize(request, peer, shared)?;
         if incoming.method != Method::GET && purging::is_purge(&incoming, shared) {
-            return purging::method(shared, &incoming, pending).await;
+            return Ok(Next::Purge(Box::new(incoming)));
         }
         let routed = route(incoming, &shared.sites)
-            .map_err(|unrouted| recording::unrouted(&unrouted, &shared.sites, pending))?;
+            .map_err(|not| recording::unrouted(&not, &shared.sites, pending))?;
         pending.record.site = Some(routed.route.site);
         let authorized = authorize(routed, now).map_err(|denied| recording::denied(*denied, pending))?;
         let keyed = keyed(authorized);
-        recording::keyed(pending, &keyed, &self.hot);
-
-        let mut answer = match keyed.cache {
-            CacheUse::Yes => {
-                let looked = lookup(&keyed, shared, now);
-                let settings = &keyed.request.route().settings.cache;
-                let stored = looked.found.object().map(|object| object.meta.stored());
-                match decide::decide(stored, &keyed.directives, settings, now) {
-                    Decision::Serve => self.serve(&looked, &keyed, Served::Hit)?,
-                    Decision::ServeStale { refresh } => {
-                        if refresh {
-                            self.refresh(&keyed, &looked);
-                        }
-                        self.serve(&looked, &keyed, Served::Stale)?
-                    }
-                    Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
-                    Decision::Revalidate | Decision::Fetch => {
-                        Box::pin(self.fetch(&keyed, looked, pending)).await?
-                    }
+        recording::keyed(pending, &keyed);
+        if keyed.cache != CacheUse::Yes {
+            return Ok(Next::Pass(Box::new(keyed)));
+        }
+        let looked = lookup(&keyed, shared, now);
+        let settings = &keyed.request.route().settings.cache;
+        let stored = looked.found.object().map(|object| object.meta.stored());
+        let served = match decide::decide(stored, &keyed.directives, settings, now) {
+            Decision::Serve => Served::Hit,
+            Decision::ServeStale { refresh } => {
+                if refresh {
+                    self.refresh(&keyed, &looked);
                 }
+                Served::Stale
             }
-            CacheUse::PassMethod | CacheUse::PassDisabled | CacheUse::PassRequest(_) => {
-                return Box::pin(passing::pass(self, keyed, pending)).await;
+            Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
+            Decision::Revalidate | Decision::Fetch => return Ok(Next::Fetch(Box::new(keyed), looked)),
+        };
+        let mut answer = self.serve(&looked, &keyed, served)?;
+        recording::dress(&mut answer, &keyed, pending, &self.hot);
+        Ok(Next::Answered(answer))
+    }
+
+    /// Stages 7 and 8 for what the cache could not answer.
+    async fn go_on(&self, next: Next, pending: &mut Pending) -> Result<Answer, Refused> {
+        let (mut answer, keyed) = match next {
+            Next::Answered(answer) => return Ok(answer),
+            Next::Purge(incoming) => return purging::method(&self.shared, &incoming, pending).await,
+            Next::Fetch(keyed, looked) => (self.fetch(&keyed, looked, pending).await?, keyed),
+            Next::Pass(mut keyed) => (passing::pass(self, &mut keyed, pending).await?, keyed),
+        };
+        recording::dress(&mut answer, &keyed, pending, &self.hot);
+        Ok(answer)
+    }
+
+    fn finish(
+        &self,
+        answer: Result<Answer, Refused>,
+        mut pending: Pending,
+        method: &Method,
+    ) -> Response<Body> {
+        let response = match answer {
+            Ok(Answer { response, outcome }) => {
+                pending.record.outcome = outcome;
+                pending.record.status = response.status().as_u16();
+                response
+            }
+            Err(refused) => {
+                pending.record.refuse(refused.refusal);
+                refused.response(method, &self.shared.server_name)
             }
         };
-        recording::dress(&mut answer, &keyed, pending);
-        Ok(answer)
+        pending.first_byte(quanta::Instant::now());
+        let (parts, source) = response.into_parts();
+        Response::from_parts(parts, Body::new(source, pending))
     }
 
     fn serve(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Result<Answer, Refused> {

@@ -71,6 +71,17 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
     }
 }
 
+/// A stored head without what [`meta`] put in: as the origin sent it, for a 304 or a HEAD to bring up to date.
+pub fn as_received(meta: &Meta) -> HeaderMap {
+    let mut head = meta.head.clone();
+    head.remove(AGE);
+    match &meta.upstream_status {
+        Some(status) => head.insert(CACHE_STATUS, status.clone()),
+        None => head.remove(CACHE_STATUS),
+    };
+    head
+}
+
 /// Adds this node to Via (RFC 9110 §7.6.3), unless the head has passed it before: a 304 updates a head that has.
 pub fn append_via(head: &mut HeaderMap, server_name: &str) {
     let mine = format!("1.1 {server_name}");

@@ -183,10 +183,7 @@ fn calls<H: Handler>(
     Error = Infallible,
     Future: Future<Output = Result<Answer<H>, Infallible>> + Send + 'static,
 > {
-    hyper::service::service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok(service.call(request).await) }
-    })
+    hyper::service::service_fn(move |request| service.call(request))
 }
 
 impl<S, B> Connection for http1::Connection<TokioIo<GuardedIo>, S>

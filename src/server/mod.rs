@@ -27,6 +27,6 @@ pub mod tls;
 mod tests;
 
 pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind};
-pub use handler::{BoxError, Handler, Peer, PeerAddr, TlsInfo};
+pub use handler::{BoxError, Handled, Handler, Peer, PeerAddr, TlsInfo};
 pub use metrics::ServerMetrics;
 pub use serve::{Running, ServeError};
