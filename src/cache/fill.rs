@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -56,6 +56,7 @@ pub struct Settled {
 #[derive(Debug, Default)]
 pub struct Fill {
     state: Mutex<State>,
+    began: OnceLock<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +73,16 @@ impl Fill {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Says which purge was the last before the origin was asked.
+    pub fn begin(&self, sequence: u64) {
+        let _ = self.began.set(sequence);
+    }
+
+    /// Which purge was the last before the origin was asked, once that is known.
+    pub fn began(&self) -> Option<u64> {
+        self.began.get().copied()
     }
 
     /// What has been told so far.
@@ -149,6 +160,14 @@ impl Fills {
         self.shard(hash).lock().get(&hash).cloned()
     }
 
+    /// Takes a fill off the list, if it is still there: who comes now does not want what it brings.
+    pub fn unlist(&self, hash: KeyHash, fill: &Arc<Fill>) {
+        let mut shard = self.shard(hash).lock();
+        if shard.get(&hash).is_some_and(|listed| Arc::ptr_eq(listed, fill)) {
+            shard.remove(&hash);
+        }
+    }
+
     fn shard(&self, hash: KeyHash) -> &Mutex<HashMap<KeyHash, Arc<Fill>, Prehashed>> {
         // The map inside uses the low bits.
         &self.shards[(hash.0 >> 120) as usize % SHARDS]
@@ -170,7 +189,7 @@ impl Leading {
 impl Drop for Leading {
     fn drop(&mut self) {
         if let Some((fills, hash)) = &self.listed {
-            fills.shard(*hash).lock().remove(hash);
+            fills.unlist(*hash, &self.fill);
         }
         self.fill.tell(Progress::Released("abandoned"));
     }
@@ -208,6 +227,17 @@ mod tests {
         drop(leading);
         assert!(matches!(followed.told().await, Progress::Released("abandoned")));
         drop(lead(&fills, 1));
+    }
+
+    #[test]
+    fn a_fill_that_is_off_the_list_does_not_take_its_successor_along() {
+        let fills = Arc::new(Fills::default());
+        let first = lead(&fills, 1);
+        fills.unlist(KeyHash(1), first.fill());
+        let second = lead(&fills, 1);
+        drop(first);
+        let listed = fills.get(KeyHash(1)).unwrap();
+        assert!(Arc::ptr_eq(&listed, second.fill()));
     }
 
     #[tokio::test]

@@ -100,6 +100,16 @@ impl MemoryTier {
         });
     }
 
+    /// Puts another object in the place of `old`, or nothing, unless something else stands there by now.
+    pub fn replace(&self, place: KeyHash, old: &Arc<Object>, new: Option<Arc<Object>>) {
+        self.entries.entry(place).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            Some(Slot::Object(there)) if Arc::ptr_eq(&there, old) => {
+                new.map_or(Op::Remove, |new| Op::Put(Slot::Object(new)))
+            }
+            _ => Op::Nop,
+        });
+    }
+
     /// Forgets all responses of `key`.
     pub fn remove(&self, key: &Key) {
         if let Some(Slot::Variants(variants)) = self.entries.remove(&key.hash()) {

@@ -8,10 +8,12 @@
 //! | `memory` | the RAM tier |
 //! | `growing` | a body that is read while it arrives |
 //! | `fill` | an origin fetch that many requests wait for |
+//! | `invalidation` | the log of purges, and what follows from it for an object |
 //! | `metrics` | sizes, evictions, fills |
 
 pub mod fill;
 pub mod growing;
+pub mod invalidation;
 pub mod key;
 pub mod memory;
 pub mod metrics;

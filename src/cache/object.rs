@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
+use super::invalidation::{Seen, Tags};
 use super::key::Key;
 use crate::http::time::Time;
 use crate::policy::decide::Stored;
@@ -34,6 +35,10 @@ pub struct Meta {
     pub modified: Option<Time>,
     /// Date, read.
     pub dated: Option<Time>,
+    /// What the origin calls it together with others, for purges.
+    pub tags: Tags,
+    /// The last purge that has been applied to it.
+    pub seen: Seen,
 }
 
 /// What tells a response from the others of its key.
@@ -74,7 +79,7 @@ impl Meta {
         let fields: usize = self.head.iter().map(|(name, value)| name.as_str().len() / 2 + value.len()).sum();
         let fields = fields + slots * 4 + slots * 3 / 4 * 104;
         let variant = self.variant.as_ref().map_or(0, |v| v.selecting.len() + 64);
-        size_of::<Self>() + self.key.len() + variant + fields
+        size_of::<Self>() + self.key.len() + variant + fields + self.tags.weight()
     }
 }
 

@@ -13,10 +13,13 @@ use tokio::sync::oneshot;
 
 use crate::admin::{self, AdminServer, AdminState, Readiness};
 use crate::cache::fill::Fills;
+use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
 use crate::config::{self, Config};
 use crate::edge::clock::Clock;
+use crate::edge::prefetch::Prefetcher;
+use crate::edge::purging::Purgers;
 use crate::edge::route::Sites;
 use crate::edge::worker::{Shared, Worker};
 use crate::http::forwarded::Via;
@@ -67,6 +70,7 @@ pub struct Listening {
 pub struct Running {
     server: server::Running,
     admin: Option<AdminServer>,
+    prefetcher: Arc<Prefetcher>,
     readiness: Arc<Readiness>,
     access: AccessLog,
     control: Control,
@@ -97,9 +101,12 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         control.handle().spawn(clock.clone().tick());
         Origins::start(&config, origin_metrics)?
     };
+    let purges = InvalidationLog::in_memory(InvalidationMetrics::register(registry)?);
     let shared = Arc::new(Shared {
         sites: Sites::new(&config.sites),
         memory,
+        purges: Arc::new(purges),
+        purgers: Purgers::new(&config.admin),
         fills: Arc::new(Fills::default()),
         clock: clock.clone(),
         cache_metrics,
@@ -116,19 +123,27 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         .address
         .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
         .transpose()?;
+    let prefetcher;
     let server = {
         let (access, hot, metrics, clock) =
             (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
-        bound.serve(move |_| Worker {
-            shared: Arc::clone(&shared),
-            client: origins.client(),
-            recorder: Recorder::new(metrics.shard(), access.clone()),
-            hot: hot.shard(clock.now()),
-        })?
+        let worker = {
+            let shared = Arc::clone(&shared);
+            move || Worker {
+                shared: Arc::clone(&shared),
+                client: origins.client(),
+                recorder: Recorder::new(metrics.shard(), access.clone()),
+                hot: hot.shard(clock.now()),
+            }
+        };
+        prefetcher = Arc::new(Prefetcher::start(worker.clone())?);
+        bound.serve(move |_| worker())?
     };
     let state = Arc::new(AdminState {
         metrics,
         hot,
+        edge: shared,
+        prefetcher: Arc::clone(&prefetcher),
         clock: clock.clone(),
         readiness: Arc::clone(&readiness),
         token: config.admin.token.clone(),
@@ -139,6 +154,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     Ok(Running {
         server,
         admin,
+        prefetcher,
         readiness,
         access,
         control,
@@ -168,6 +184,7 @@ impl Running {
     pub fn stop(self) -> bool {
         self.readiness.set(Readiness::DRAINING, true);
         let finished = self.server.drain(self.shutdown_timeout);
+        self.prefetcher.stop();
         if let Some(admin) = self.admin {
             admin.stop();
         }

@@ -26,7 +26,6 @@ pub(super) const NOT_YET: &[(&str, Refused)] = &[
     ("site.compress", Refused::Table),
     ("site.signed.scheme", Refused::Words(&["aws-sigv4", "cloudfront", "jwt"])),
     ("site.signed.keys.public_key", Refused::AllButDefault),
-    ("admin.purge_from", Refused::AllButDefault),
     ("telemetry.otlp_endpoint", Refused::AllButDefault),
     ("cluster", Refused::Table),
 ];

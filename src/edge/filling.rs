@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
+use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Object, WholeBuilder};
 use crate::http::cache_control::RequestDirectives;
@@ -33,6 +34,7 @@ use crate::policy::storable::{Exchange, storable};
 use crate::policy::update;
 
 use super::outgoing::Outgoing;
+use super::purged;
 use super::storing::{Stored, as_received, meta};
 use super::worker::Worker;
 
@@ -67,6 +69,7 @@ pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot:
     metrics.fills.inc();
     metrics.fills_active.inc();
     let active = scopeguard(metrics.fills_active.clone());
+    leading.fill().begin(plan.outgoing.seen.get());
     let filling = Filling { worker: &worker, plan: &plan, leading: &leading };
     filling.run(private).await;
     drop(active);
@@ -148,13 +151,18 @@ impl Filling<'_> {
             response_time: self.now(),
         };
         let updated = storable(&exchange, &self.plan.outgoing.route.settings.cache).map(|freshness| {
-            let meta = meta(self.stored(&exchange, freshness), Some(object.body.len()));
+            // A purge between the look-up and the question to the origin has dropped this object: a confirmation
+            // must not bring it back.
+            let seen = object.meta.seen.get().min(self.plan.outgoing.seen.get());
+            let confirmed = Some(&object.meta.tags);
+            let stored = Stored { seen: Seen::new(seen), confirmed, ..self.stored(&exchange, freshness) };
+            let meta = meta(stored, Some(object.body.len()));
             Arc::new(Object { meta, body: object.body.clone() })
         });
         let memory = &self.worker.shared.memory;
         let object = match updated {
             Ok(updated) => {
-                memory.store(&self.plan.key, Arc::clone(&updated));
+                self.keep(Arc::clone(&updated));
                 updated
             }
             Err(reason) => {
@@ -208,7 +216,24 @@ impl Filling<'_> {
     }
 
     fn stored<'e>(&'e self, exchange: &'e Exchange<'e>, freshness: Freshness) -> Stored<'e> {
-        Stored { key: &self.plan.key, exchange, server_name: &self.worker.shared.server_name, freshness }
+        Stored {
+            key: &self.plan.key,
+            exchange,
+            server_name: &self.worker.shared.server_name,
+            freshness,
+            seen: self.plan.outgoing.seen.clone(),
+            confirmed: None,
+            debug: self.plan.outgoing.route.settings.headers.debug,
+        }
+    }
+
+    /// Stores an object, unless it was purged while it came.
+    fn keep(&self, object: Arc<Object>) -> bool {
+        let kept = purged::store(&self.worker.shared, &self.plan.key, &self.plan.outgoing.route, object);
+        if !kept {
+            self.not_stored("purged");
+        }
+        kept
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.
@@ -220,11 +245,9 @@ impl Filling<'_> {
             Ok(Some(body)) => {
                 let mut meta = arriving.meta.clone();
                 meta.head.insert(http::header::CONTENT_LENGTH, body.len().into());
-                self.worker
-                    .shared
-                    .memory
-                    .store(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
-                self.worker.shared.cache_metrics.stores.inc();
+                if self.keep(Arc::new(Object { meta, body: body.finish() })) {
+                    self.worker.shared.cache_metrics.stores.inc();
+                }
                 growing.finish(Ok(()));
             }
             Ok(None) => growing.finish(Ok(())),

@@ -11,17 +11,23 @@
 //! | 7 fetch | `outgoing`, `filling`, `passing`, `storing` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
-//! `service` calls them one after the other.
+//! What purges do to them is in `purged`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
+//! operators. `service` calls them one after the other.
 
 pub mod authorize;
 pub mod body;
 pub mod clock;
 pub mod fields;
 pub mod filling;
+pub mod inspect;
 pub mod keyed;
 pub mod lookup;
+pub mod named;
 pub mod outgoing;
 pub mod passing;
+pub mod purged;
+pub mod purging;
+pub mod prefetch;
 pub mod recording;
 pub mod refuse;
 pub mod respond;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::cache::invalidation::Seen;
 use crate::config::PoolId;
 use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
@@ -27,6 +28,8 @@ pub struct Outgoing {
     pub route: Arc<Route>,
     /// End-to-end fields, ours included.
     pub headers: HeaderMap,
+    /// The last purge before it was made, which is before any origin is asked.
+    pub seen: Seen,
     method: Method,
     path: Bytes,
     query: Option<Bytes>,
@@ -78,6 +81,7 @@ impl Outgoing {
         }
         Ok(Self {
             pool: route.settings.pool,
+            seen: Seen::new(shared.purges.head()),
             route: Arc::clone(route),
             method: incoming.method.clone(),
             path: Bytes::copy_from_slice(incoming.target.path().as_bytes()),

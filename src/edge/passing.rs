@@ -6,6 +6,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
+use crate::cache::invalidation::strip_tags;
 use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
@@ -24,6 +25,7 @@ use super::body::Source;
 use super::fields::Fields;
 use super::keyed::Keyed;
 use super::outgoing::Outgoing;
+use super::purged;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::Answer;
@@ -80,6 +82,9 @@ pub fn respond(
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
+    if !keyed.request.route().settings.headers.debug {
+        strip_tags(&mut head);
+    }
     worker.shared.via.append_to(&mut head, origin.version);
     let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
     head.append(CACHE_STATUS, status.to_value());
@@ -158,9 +163,19 @@ fn update_stored(
             let rules = &keyed.request.route().settings.cache;
             let Ok(freshness) = storable(&exchange, rules) else { return };
             let server_name = &worker.shared.server_name;
-            let stored = Stored { key: &keyed.key, exchange: &exchange, server_name, freshness };
+            let stored = Stored {
+                key: &keyed.key,
+                exchange: &exchange,
+                server_name,
+                freshness,
+                // The body is as old as it was.
+                seen: object.meta.seen.clone(),
+                confirmed: Some(&object.meta.tags),
+                debug: keyed.request.route().settings.headers.debug,
+            };
             let meta: Meta = meta(stored, Some(object.body.len()));
-            worker.shared.memory.store(&keyed.key, Arc::new(Object { meta, body: object.body.clone() }));
+            let updated = Arc::new(Object { meta, body: object.body.clone() });
+            purged::store(&worker.shared, &keyed.key, keyed.request.route(), updated);
         }
     }
 }

@@ -25,11 +25,13 @@ use super::keyed::{Keyed, keyed};
 use super::lookup::{Found, Lookup, lookup};
 use super::outgoing::Outgoing;
 use super::passing;
+use super::purged;
+use super::purging;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served, from_arriving, from_object};
 use super::route::route;
-use super::sanitize::sanitize;
+use super::sanitize::{Incoming, sanitize};
 use super::worker::Worker;
 
 /// What is left to do for a request.
@@ -38,6 +40,8 @@ enum Next {
     Answered(Answer),
     /// Ask the origin, for all who want the same.
     Fetch(Box<Keyed>, Lookup),
+    /// Purge what it names: whoever asks may.
+    Purge(Box<Incoming>),
     /// Ask the origin, for this client alone.
     Pass(Box<Keyed>),
 }
@@ -77,6 +81,9 @@ impl Worker {
         let shared = &*self.shared;
         let now = shared.clock.now();
         let incoming = sanitize(request, peer, shared)?;
+        if incoming.method != Method::GET && purging::is_purge(&incoming, shared) {
+            return Ok(Next::Purge(Box::new(incoming)));
+        }
         let routed = route(incoming, &shared.sites)
             .map_err(|not| recording::unrouted(&not, &shared.sites, pending))?;
         pending.record.site = Some(routed.route.site);
@@ -86,7 +93,7 @@ impl Worker {
         if keyed.cache != CacheUse::Yes {
             return Ok(Next::Pass(Box::new(keyed)));
         }
-        let looked = lookup(&keyed, &shared.memory, now);
+        let looked = lookup(&keyed, shared, now);
         let settings = &keyed.request.route().settings.cache;
         let stored = looked.found.object().map(|object| object.meta.stored());
         let served = match decide::decide(stored, &keyed.directives, settings, now) {
@@ -109,6 +116,7 @@ impl Worker {
     async fn go_on(&self, next: Next, pending: &mut Pending) -> Result<Answer, Refused> {
         let (mut answer, keyed) = match next {
             Next::Answered(answer) => return Ok(answer),
+            Next::Purge(incoming) => return purging::method(&self.shared, &incoming, pending).await,
             Next::Fetch(keyed, looked) => (self.fetch(&keyed, looked, pending).await?, keyed),
             Next::Pass(mut keyed) => (passing::pass(self, &mut keyed, pending).await?, keyed),
         };
@@ -168,12 +176,13 @@ impl Worker {
             return self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await;
         }
         let mut place = looked.place;
-        // A place is changed at most once: from the key's to the variant's that the response turned out to have.
-        for _ in 0..2 {
+        // A place is changed at most once: from the key's to the variant's that the response turned out to have. A fill
+        // that a purge has overtaken is passed over, which nobody can make happen without end.
+        for _ in 0..4 {
             match self.shared.fills.join(place) {
                 Side::Lead(leading) => {
                     // Between the look-up and now a fill may have ended.
-                    let again = lookup(keyed, &self.shared.memory, self.shared.clock.now());
+                    let again = lookup(keyed, &self.shared, self.shared.clock.now());
                     let stored = again.found.object().map(|object| object.meta.stored());
                     let now = self.shared.clock.now();
                     if let Decision::Serve = decide::decide(stored, &keyed.directives, settings, now) {
@@ -182,9 +191,15 @@ impl Worker {
                     }
                     return self.lead(keyed, again.found.object().cloned(), leading, reason, pending).await;
                 }
+                Side::Follow(fill)
+                    if fill.began().is_some_and(|b| purged::overtaken(&self.shared, keyed, b)) =>
+                {
+                    self.shared.fills.unlist(place, &fill);
+                }
                 Side::Follow(fill) => match self.follow(keyed, &fill, reason).await {
                     Followed::Answer(answer) => return answer,
                     Followed::OtherVariant(other) => place = other,
+                    Followed::Purged => self.shared.fills.unlist(place, &fill),
                     Followed::Alone => break,
                 },
             }
@@ -249,6 +264,10 @@ impl Worker {
             if !meta.is_for(&keyed.key) {
                 return Followed::Alone;
             }
+            if purged::outdated(&self.shared, keyed, meta) {
+                metrics.released.with_label_values(&["purged"]).inc();
+                return Followed::Purged;
+            }
             if let Some(variant) = &meta.variant {
                 let wanted = vary::selecting_key(&variant.names, &keyed.request.incoming().headers);
                 if wanted[..] != variant.selecting[..] {
@@ -291,6 +310,8 @@ enum Followed {
     Answer(Result<Answer, Refused>),
     /// The response varies, and is not for this request.
     OtherVariant(KeyHash),
+    /// A purge means what comes.
+    Purged,
     /// Waiting is over: this request goes to the origin by itself.
     Alone,
 }

@@ -22,6 +22,7 @@ mod harness;
 mod keys;
 mod methods;
 mod operating;
+mod purging;
 mod ranges;
 mod revalidation;
 mod routing;

@@ -113,7 +113,6 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[site.rule]]\npath = \"/a\"\nsigned = [{ scheme = \"cloudfront\", keys = [{ id = \"a\", secret = \"0123456789abcdef\" }] }]", &[r#"e.toml:11: "site.rule.signed.scheme" = "cloudfront" is not supported yet"#]),
     ("[telemetry]\notlp_endpoint = \"http://a\"", &[r#"e.toml:10: "telemetry.otlp_endpoint" is not supported yet"#]),
     ("[cluster]", &[r#"e.toml:9: "cluster" is not supported yet"#]),
-    ("[admin]\npurge_from = [\"10.0.0.1\"]", &[r#"e.toml:10: "admin.purge_from" is not supported yet"#]),
     ("[[pool]]\nname = \"b\"\nbalance = \"round-robin\"\nmembers = [{ url = \"srv+http://a\" }]\n[pool.s3]\nregion = \"r\"", &[r#"e.toml:12: "pool.members.url" = "srv+http://a" is not supported yet"#, r#"e.toml:13: "pool.s3.bucket" = "" is not supported yet"#]),
 ];
 
