@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
+use seawall::cache::invalidation::Seen;
 use seawall::cache::key::{Key, KeyText};
 use seawall::cache::memory::MemoryTier;
 use seawall::cache::metrics::CacheMetrics;
@@ -67,6 +68,8 @@ fn object(key: &Key, size: usize) -> Object {
         freshness,
         modified: None,
         dated: None,
+        tags: Default::default(),
+        seen: Seen::new(0),
     };
     Object { meta, body: body.finish() }
 }

@@ -56,10 +56,10 @@ pub fn unrouted(unrouted: &Unrouted, sites: &Sites, pending: &mut Pending) -> Re
     Refused { allow, ..unrouted.refusal.into() }
 }
 
-/// A request that may not see what it asks for: its record says why, the response does not.
+/// A request that may not see what it asks for: the reason is a word, and no part of what would have been right.
 pub fn denied(denied: Denied, pending: &mut Pending) -> Refused {
     pending.record.deny = Some(denied.reason.as_str());
-    Denied::REFUSAL.into()
+    Refused { detail: Some(denied.reason.as_str()), ..Denied::REFUSAL.into() }
 }
 
 /// What is known once the request has a key. Only now is the query free of signatures.
