@@ -4,6 +4,8 @@
 //! `cargo bench --bench memory_overhead -- [objects] [body bytes]`; prints a line for each of a few body sizes.
 //! Run on Linux: resident memory is read from /proc.
 
+#![expect(clippy::print_stdout, reason = "a bench speaks to a terminal")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
