@@ -158,6 +158,12 @@ pub struct Pool {
     pub members: Vec<Member>,
     /// Members of this zone are preferred.
     pub zone: String,
+    /// Requests under way at the origins at once, over all threads; none is no limit.
+    pub max_requests: Option<usize>,
+    /// Requests that may wait for one of `max_requests` to end.
+    pub queue: usize,
+    /// The longest such wait.
+    pub queue_timeout: Duration,
     /// `[pool.timeouts]`
     pub timeouts: Timeouts,
     /// `[pool.retry]`

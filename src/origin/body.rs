@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 use super::breaker::{Admission, Verdict};
 use super::connection::{Connection, Connections};
 use super::error::BodyError;
+use super::gate::Place;
 use super::member::InFlight;
 
 /// Frames of an origin's response, trailers included. The size hint is exact when the length was announced.
@@ -37,6 +38,8 @@ pub(super) struct Hold {
     pub in_flight: Option<InFlight>,
     pub connection: Connection,
     pub home: Arc<Connections>,
+    /// One of `pool.max_requests`.
+    pub place: Option<Place>,
 }
 
 impl OriginBody {
@@ -50,6 +53,13 @@ impl OriginBody {
         let mut live = Live { incoming, idle, pause, waiting: false, failed: false, hold: Some(hold) };
         live.release_at_end();
         Self(Some(Box::new(live)))
+    }
+
+    /// Gives `place` up with the last byte, or now if that has come.
+    pub(super) fn keep(&mut self, place: Place) {
+        if let Some(hold) = self.0.as_mut().and_then(|live| live.hold.as_mut()) {
+            hold.place = Some(place);
+        }
     }
 }
 

@@ -67,9 +67,12 @@ impl Client {
         if let Some(s3) = &pool.s3 {
             s3.ready(pool.config.timeouts.connect).await;
         }
+        let place = pool.gate.enter(&pool.name, &pool.metrics).await?;
         pool.budget.deposit();
         let fetch = Fetch { connections: &self.connections, pool, template: &template, key };
-        fetch.run(&mut body).await
+        let mut response = fetch.run(&mut body).await?;
+        response.body.keep(place);
+        Ok(response)
     }
 
     #[cfg(test)]
@@ -286,7 +289,8 @@ impl Fetch<'_> {
         let bad = self.pool.s3.is_none() && is_retryable_status(answer.response.status(), false);
         let in_flight = leave.settle(if bad { Verdict::Failure } else { Verdict::Success });
         let (head, incoming) = answer.response.into_parts();
-        let hold = Hold { in_flight, connection: answer.connection, home: self.connections.clone() };
+        let hold =
+            Hold { in_flight, connection: answer.connection, home: self.connections.clone(), place: None };
         OriginResponse {
             status: head.status,
             version: head.version,

@@ -15,6 +15,8 @@ pub struct OriginMetrics {
     pub(super) first_byte: HistogramVec,
     pub(super) retries: IntCounterVec,
     pub(super) budget_exhausted: IntCounterVec,
+    pub(super) queued: IntGaugeVec,
+    pub(super) overloaded: IntCounterVec,
     pub(super) connections: IntGaugeVec,
     pub(super) connects: IntCounterVec,
     pub(super) bytes: IntCounterVec,
@@ -65,6 +67,16 @@ impl OriginMetrics {
                 "seawall_origin_retry_budget_exhausted_total",
                 "Retries not made because the budget was spent.",
                 &["pool"],
+            )?,
+            queued: gauge(
+                "seawall_origin_queue_waiting",
+                "Requests that wait for one of pool.max_requests to end.",
+                &["pool"],
+            )?,
+            overloaded: counter(
+                "seawall_origin_overloaded_total",
+                "Requests refused because the pool was at max_requests.",
+                &["pool", "reason"],
             )?,
             connections: gauge(
                 "seawall_origin_connections",

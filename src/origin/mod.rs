@@ -1,6 +1,6 @@
 //! Pools of origin servers.
 //!
-//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `pool` chooses a `member`
+//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `gate` lets it in, `pool` chooses a `member`
 //! by the `ring` and its `breaker`; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
 //! checks the head; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
 //! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod error;
 mod exchange;
+mod gate;
 mod health;
 mod member;
 mod metrics;

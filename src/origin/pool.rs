@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::error::FetchError;
+use super::gate::Gate;
 use super::member::{Address, Attempt, Member, Origin};
 use super::metrics::OriginMetrics;
 use super::retry::{Budget, random};
@@ -21,6 +22,7 @@ pub(super) struct Pool {
     pub name: Arc<str>,
     pub config: config::Pool,
     pub budget: Budget,
+    pub gate: Gate,
     pub metrics: OriginMetrics,
     pub s3: Option<S3>,
     set: ArcSwap<MemberSet>,
@@ -56,6 +58,7 @@ impl Pool {
             origins.into_iter().map(|origin| Slot { origin, addresses: Vec::new(), asked: false }).collect();
         Self {
             name: config.name.as_str().into(),
+            gate: Gate::new(&config),
             budget: Budget::new(config.retry.budget, Instant::now()),
             s3,
             metrics,

@@ -143,6 +143,9 @@ pub fn pool(members: &[SocketAddr]) -> Pool {
         host: None,
         members: members.iter().map(|address| member(&address.ip().to_string(), address.port())).collect(),
         zone: String::new(),
+        max_requests: None,
+        queue: 0,
+        queue_timeout: second,
         timeouts: config::Timeouts { connect: second * 5, first_byte: second * 5, idle: second * 5 },
         retry: config::Retry {
             attempts: 1,
