@@ -140,7 +140,8 @@ impl Filling<'_> {
     async fn run(&self, private: oneshot::Sender<Private>) {
         let mut confirming = self.plan.stale.as_ref().filter(|object| object.meta.has_validator());
         loop {
-            let request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head));
+            let mut request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head));
+            request.stand_in = self.plan.stale.is_some();
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,

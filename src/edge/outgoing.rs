@@ -110,6 +110,7 @@ impl Outgoing {
             headers,
             body,
             key: self.ring,
+            stand_in: false,
             on_informational: None,
         }
     }

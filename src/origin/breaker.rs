@@ -118,6 +118,14 @@ impl Breaker {
         }
     }
 
+    /// Something else says that the member is well: the waits that failed trials have added up to are forgotten.
+    pub(super) fn encourage(&mut self, now: Instant) {
+        if let State::Open { until, lasted } = &mut self.state {
+            *until = (*until).min(now + self.config.open_for);
+            *lasted = self.config.open_for;
+        }
+    }
+
     /// Reports on a request that was admitted.
     pub(super) fn record(&mut self, admission: Admission, verdict: Verdict, now: Instant) -> Option<Change> {
         match (&mut self.state, admission, verdict) {
@@ -213,6 +221,25 @@ mod tests {
             }
         }
         assert_eq!(waits, [10, 20, 40, 60, 60]);
+    }
+
+    #[test]
+    fn a_good_check_shortens_the_wait() {
+        let now = Instant::now();
+        let mut b = breaker(now);
+        (0..3).for_each(|_| {
+            b.record(Admission::Free, Verdict::Failure, now);
+        });
+        let mut at = now;
+        for wait in [5, 10, 20] {
+            at += SEC * wait;
+            assert_eq!(b.admit(at), Admission::Trial);
+            b.record(Admission::Trial, Verdict::Failure, at);
+        }
+        b.encourage(at + SEC);
+        b.encourage(at + SEC * 4);
+        assert_eq!(b.admit(at + SEC * 5), Admission::Refused, "not sooner than after open_for");
+        assert_eq!(b.admit(at + SEC * 6), Admission::Trial, "not after 40 s");
     }
 
     #[test]

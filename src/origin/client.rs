@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::body::{Hold, OriginBody};
 use super::breaker::Verdict;
 use super::connection::Connections;
-use super::error::FetchError;
+use super::error::{BodyError, FetchError};
 use super::exchange::{Answer, Head, Unsent, exchange};
 use super::member::{Attempt, Member};
 use super::origins::Origins;
@@ -43,6 +43,11 @@ const OURS: [HeaderName; 10] = [
     header::TRAILER,
 ];
 
+/// A small body that comes along with its head is whole before the client hears of it.
+const AHEAD: (u64, Duration) = (64 * 1024, Duration::from_millis(10));
+/// Where something stored can be served instead, waiting is the better risk.
+const AHEAD_OF_STAND_IN: (u64, Duration) = (1024 * 1024, Duration::from_secs(1));
+
 impl Client {
     pub(super) fn new(origins: Arc<Origins>) -> Self {
         Self { origins, connections: Connections::start() }
@@ -59,6 +64,7 @@ impl Client {
     pub async fn fetch(&self, pool: PoolId, request: OriginRequest) -> Result<OriginResponse, FetchError> {
         let pool = self.origins.pool(pool).ok_or(FetchError::BadRequest("no such pool"))?;
         let key = request.key;
+        let ahead = if request.stand_in { AHEAD_OF_STAND_IN } else { AHEAD };
         let (template, mut body) = Template::new(pool, request)?;
         if let Some(status) = template.local() {
             return Ok(super::s3::local_answer(&pool.name, status));
@@ -69,7 +75,7 @@ impl Client {
         }
         let place = pool.gate.enter(&pool.name, &pool.metrics).await?;
         pool.budget.deposit();
-        let fetch = Fetch { connections: &self.connections, pool, template: &template, key };
+        let fetch = Fetch { connections: &self.connections, pool, template: &template, key, ahead };
         let mut response = fetch.run(&mut body).await?;
         response.body.keep(place);
         Ok(response)
@@ -173,6 +179,8 @@ struct Fetch<'a> {
     pool: &'a Arc<Pool>,
     template: &'a Template,
     key: u64,
+    /// How much of a body is read before its head is handed on, and for how long.
+    ahead: (u64, Duration),
 }
 
 impl Fetch<'_> {
@@ -220,11 +228,12 @@ impl Fetch<'_> {
     /// answer wins; the other attempt is given up, and its connection closed. A hedge is paid for like a retry.
     async fn hedged(
         &self,
-        leave: Attempt,
+        mut leave: Attempt,
         after: Duration,
         tried: &mut Tried,
     ) -> Result<OriginResponse, FetchError> {
         let (mut no_body, mut nor_here) = (None, None);
+        let (slow, outrun) = (leave.member().clone(), leave.race());
         let mut first = pin!(self.attempt(leave, 1, &mut no_body, true));
         if let Ok(outcome) = tokio::time::timeout(after, &mut first).await {
             return outcome;
@@ -238,12 +247,21 @@ impl Fetch<'_> {
             |outcome: &Result<_, _>| outcome.as_ref().is_ok_and(|response| !self.wants_retry(response));
         tokio::select! {
             outcome = &mut first => if good(&outcome) { outcome } else { second.await },
-            outcome = &mut second => if good(&outcome) { outcome } else { first.await },
+            outcome = &mut second => {
+                if !good(&outcome) {
+                    return first.await;
+                }
+                // It had a head start and lost. A member that does so every time is out of order, if slowly.
+                if self.pool.can_spare(&slow) {
+                    outrun.declare();
+                }
+                outcome
+            }
         }
     }
 
     fn wants_retry(&self, response: &OriginResponse) -> bool {
-        is_retryable_status(response.status, self.pool.s3.is_some())
+        is_retryable_status(response.status)
     }
 
     /// Takes a retry out of the budget.
@@ -257,7 +275,7 @@ impl Fetch<'_> {
 
     async fn attempt(
         &self,
-        leave: Attempt,
+        mut leave: Attempt,
         number: u32,
         body: &mut Unsent,
         replayable: bool,
@@ -273,7 +291,15 @@ impl Fetch<'_> {
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(answer) => Ok(self.deliver(answer, leave, number)),
+            Ok(answer) => {
+                let mut response = self.deliver(answer, leave, number);
+                if replayable && response.status.is_success() {
+                    let (most, patience) = self.ahead;
+                    let read = response.body.read_ahead(most, patience).await;
+                    read.map_err(|error| self.broke_off(&response, &error))?;
+                }
+                Ok(response)
+            }
             Err(error) => {
                 member.origin.metrics.failed(error.as_str());
                 tracing::debug!(pool = %self.pool.name, attempt = number, %error, "attempt failed");
@@ -283,20 +309,37 @@ impl Fetch<'_> {
         }
     }
 
-    fn deliver(&self, answer: Answer, leave: Attempt, attempts: u32) -> OriginResponse {
+    fn broke_off(&self, response: &OriginResponse, error: &BodyError) -> FetchError {
+        let Trip { member, attempts, .. } = &response.trip;
+        tracing::debug!(pool = %self.pool.name, attempt = attempts, %member, %error, "body broke off early");
+        FetchError::Broken { member: member.clone(), reason: error.to_string() }
+    }
+
+    fn deliver(&self, answer: Answer, mut leave: Attempt, attempts: u32) -> OriginResponse {
         let member = leave.member().label.clone();
-        // S3 throttles by prefix and fails by object: its statuses say little about the address.
-        let bad = self.pool.s3.is_none() && is_retryable_status(answer.response.status(), false);
-        let in_flight = leave.settle(if bad { Verdict::Failure } else { Verdict::Success });
+        if self.fails(answer.response.status(), leave.member()) {
+            leave.settle(Verdict::Failure);
+        }
         let (head, incoming) = answer.response.into_parts();
-        let hold =
-            Hold { in_flight, connection: answer.connection, home: self.connections.clone(), place: None };
+        let home = self.connections.clone();
+        let hold = Hold { leave, connection: answer.connection, home, place: None };
         OriginResponse {
             status: head.status,
             version: head.version,
             headers: head.headers,
             body: OriginBody::new(incoming, self.pool.config.timeouts.idle, hold),
             trip: Trip { pool: self.pool.name.clone(), member, attempts, first_byte: answer.first_byte },
+        }
+    }
+
+    /// Whether a status speaks against its member. S3 throttles by prefix and fails by object: its statuses say
+    /// little about the address. A 500 may be what anybody would answer to this request.
+    fn fails(&self, status: http::StatusCode, member: &Member) -> bool {
+        match status.as_u16() {
+            _ if self.pool.s3.is_some() => false,
+            500 => self.pool.can_spare(member),
+            502..=504 => true,
+            _ => false,
         }
     }
 }

@@ -54,6 +54,9 @@ pub(super) async fn watch(pool: Weak<Pool>, checks: Health) {
         let mut next = HashMap::with_capacity(members.len());
         for (member, answer) in members.iter().zip(answers) {
             let good = answer.await.unwrap_or(false);
+            if good {
+                member.encourage();
+            }
             let mut streak = streaks.get(&member.place.identity).copied().unwrap_or_default();
             member.set_healthy(streak.count(member.is_healthy(), good, &checks));
             next.insert(member.place.identity, streak);

@@ -99,11 +99,16 @@ impl Member {
         self.note(&standing);
     }
 
+    /// A health check went well: the next trial need not wait for longer than the first had to.
+    pub(super) fn encourage(&self) {
+        self.standing.lock().breaker.encourage(Instant::now());
+    }
+
     fn admit(&self, now: Instant) -> Admission {
         self.standing.lock().breaker.admit(now)
     }
 
-    pub(super) fn record(&self, admission: Admission, verdict: Verdict) {
+    fn record(&self, admission: Admission, verdict: Verdict) {
         let mut standing = self.standing.lock();
         match standing.breaker.record(admission, verdict, Instant::now()) {
             Some(Change::Ejected(out_for)) => {
@@ -135,15 +140,9 @@ impl Drop for Member {
 }
 
 /// Counts one request on a member for as long as it lives: until the last byte of the response.
-pub(super) struct InFlight {
+struct InFlight {
     member: Arc<Member>,
     total: Arc<AtomicU64>,
-}
-
-impl InFlight {
-    pub(super) fn member(&self) -> &Arc<Member> {
-        &self.member
-    }
 }
 
 impl Drop for InFlight {
@@ -153,12 +152,24 @@ impl Drop for InFlight {
     }
 }
 
-/// Leave to send one request to a member. Dropped without a verdict, it tells the breaker nothing.
+/// Leave to send one request to a member, and the duty to say how that went. Dropped without a verdict, it tells
+/// the breaker nothing.
 pub(super) struct Attempt {
-    in_flight: Option<InFlight>,
-    member: Arc<Member>,
+    in_flight: InFlight,
     admission: Admission,
     settled: bool,
+    outrun: Option<Outrun>,
+}
+
+/// Whether somebody else answered what a member was asked first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outrun(Arc<AtomicBool>);
+
+impl Outrun {
+    /// The attempt that is dropped next lost the race.
+    pub(super) fn declare(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Attempt {
@@ -170,26 +181,42 @@ impl Attempt {
         }
         member.in_flight.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(1, Ordering::Relaxed);
-        let in_flight = Some(InFlight { member: member.clone(), total: total.clone() });
-        Some(Self { in_flight, member: member.clone(), admission, settled: false })
+        let in_flight = InFlight { member: member.clone(), total: total.clone() };
+        Some(Self { in_flight, admission, settled: false, outrun: None })
     }
 
     pub(super) fn member(&self) -> &Arc<Member> {
-        &self.member
+        &self.in_flight.member
     }
 
-    /// Reports, and hands on the count that lasts as long as the body.
-    pub(super) fn settle(mut self, verdict: Verdict) -> Option<InFlight> {
-        self.settled = true;
-        self.member.record(self.admission, verdict);
-        self.in_flight.take()
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// If a second member is asked as well, who was asked first can lose against it, and that counts.
+    pub(super) fn race(&mut self) -> Outrun {
+        self.outrun.get_or_insert_default().clone()
+    }
+
+    /// Reports. A later failure of what seemed a success is one more report.
+    pub(super) fn settle(&mut self, verdict: Verdict) {
+        let admission = if self.settled { Admission::Free } else { self.admission };
+        if !self.settled || verdict == Verdict::Failure {
+            self.settled = true;
+            self.member().record(admission, verdict);
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.settled {
-            self.member.record(self.admission, Verdict::Unknown);
+        if self.settled {
+            return;
         }
+        let lost = self.outrun.as_ref().is_some_and(|outrun| outrun.0.load(Ordering::Relaxed));
+        if lost {
+            self.member().origin.metrics.failed("outrun");
+        }
+        self.settle(if lost { Verdict::Failure } else { Verdict::Unknown });
     }
 }

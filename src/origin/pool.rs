@@ -178,6 +178,16 @@ impl Pool {
         None
     }
 
+    /// Whether `member` can be ejected for what may be the request's fault: an answer like all others would have
+    /// given, or a slow one. Half of the pool stays in whatever is asked, so that no client can empty a pool by
+    /// asking for what fails everywhere.
+    pub(super) fn can_spare(&self, member: &Member) -> bool {
+        let set = self.set.load();
+        let is_other = |other: &&Arc<Member>| other.place.identity != member.place.identity;
+        let down = set.members.iter().filter(is_other).filter(|other| !other.is_up()).count();
+        (down + 1) * 2 <= set.members.len()
+    }
+
     /// Where members that are not on a ring begin.
     fn start(&self, set: &MemberSet) -> u64 {
         let count = set.members.len().max(1) as u64;

@@ -33,6 +33,8 @@ pub struct OriginRequest {
     pub body: RequestBody,
     /// Position on the ring: a hash of the cache key.
     pub key: u64,
+    /// Something stored can be served if this fails: the body is waited for longer before the head is handed on.
+    pub stand_in: bool,
     /// For 1xx responses.
     pub on_informational: Option<OnInformational>,
 }

@@ -25,9 +25,10 @@ pub(super) fn is_replayable(method: &Method, body_is_empty: bool) -> bool {
     idempotent && body_is_empty
 }
 
-/// Whether another attempt may do better than this answer. S3's 500 (InternalError) asks to be retried.
-pub(super) fn is_retryable_status(status: StatusCode, s3: bool) -> bool {
-    matches!(status.as_u16(), 502..=504) || (s3 && status.as_u16() == 500)
+/// Whether another attempt may do better than this answer. S3's 500 (InternalError) asks to be retried; of other
+/// members it may be one's own trouble, and asking another costs nothing but the budget.
+pub(super) const fn is_retryable_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502..=504)
 }
 
 /// How long to wait before attempt `n` (the first retry is 1): full jitter over a doubling range.
@@ -114,15 +115,9 @@ mod tests {
         ] {
             assert_eq!(is_replayable(&method, empty), yes, "{method} {empty}");
         }
-        for (status, plain, s3) in [
-            (200, false, false),
-            (500, false, true),
-            (501, false, false),
-            (502, true, true),
-            (504, true, true),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!((is_retryable_status(status, false), is_retryable_status(status, true)), (plain, s3));
+        for (status, yes) in [(200, false), (404, false), (500, true), (501, false), (502, true), (504, true)]
+        {
+            assert_eq!(is_retryable_status(StatusCode::from_u16(status).unwrap()), yes, "{status}");
         }
     }
 
