@@ -203,10 +203,12 @@ pub enum OriginProtocol {
 pub struct Member {
     /// Whether the connection is TLS (`https://`).
     pub tls: bool,
-    /// Host name or address literal, without brackets.
+    /// Host name or address literal, without brackets; with `srv`, the name of the SRV records.
     pub host: String,
-    /// Port, from the URL or the scheme's default.
+    /// Port, from the URL or the scheme's default; with `srv`, the records have it and this is 0.
     pub port: u16,
+    /// Whether the name stands for all servers that its SRV records name (`srv+http://`, RFC 2782).
+    pub srv: bool,
     /// Share of keys relative to the others; at least 1.
     pub weight: u32,
     /// Where it stands; `""` is nowhere in particular.

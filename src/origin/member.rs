@@ -30,6 +30,8 @@ pub(super) struct Origin {
     pub name: Arc<str>,
     pub authority: Arc<str>,
     pub zone: String,
+    /// An SRV record of a lower priority: asked when those of the first are down.
+    pub spare: bool,
     pub weight: u32,
     pub tls: Option<(TlsConnector, ServerName<'static>)>,
     pub breaker: config::Breaker,

@@ -33,11 +33,31 @@ pub(super) struct Pool {
     turn: AtomicU64,
 }
 
-/// One configured member and the addresses it has now.
+/// One configured member and what it stands for now.
+#[derive(Default)]
 struct Slot {
-    origin: Arc<Origin>,
-    addresses: Vec<Address>,
+    found: Vec<Found>,
     asked: bool,
+}
+
+/// A server's name and the addresses it has now.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub origin: Arc<Origin>,
+    /// Sorted, each once.
+    pub addresses: Vec<Address>,
+}
+
+impl Found {
+    pub(super) fn new(origin: Arc<Origin>, mut addresses: Vec<Address>) -> Self {
+        addresses.sort_unstable();
+        addresses.dedup();
+        Self { origin, addresses }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.origin, &other.origin) && self.addresses == other.addresses
+    }
 }
 
 #[derive(Default)]
@@ -47,15 +67,9 @@ struct MemberSet {
 }
 
 impl Pool {
-    /// A pool whose members have no address yet; see [`Pool::set_addresses`].
-    pub(super) fn new(
-        config: config::Pool,
-        s3: Option<S3>,
-        origins: Vec<Arc<Origin>>,
-        metrics: OriginMetrics,
-    ) -> Self {
-        let slots: Vec<_> =
-            origins.into_iter().map(|origin| Slot { origin, addresses: Vec::new(), asked: false }).collect();
+    /// A pool whose members have no address yet; see [`Pool::set`].
+    pub(super) fn new(config: config::Pool, s3: Option<S3>, metrics: OriginMetrics) -> Self {
+        let slots: Vec<_> = config.members.iter().map(|_| Slot::default()).collect();
         Self {
             name: config.name.as_str().into(),
             gate: Gate::new(&config),
@@ -71,16 +85,16 @@ impl Pool {
         }
     }
 
-    /// What a configured member resolves to now; `None` when the resolution failed, which keeps what it had.
-    pub(super) fn set_addresses(&self, slot: usize, addresses: Option<Vec<Address>>) {
+    /// What a configured member stands for now; `None` when the resolution failed, which keeps what it had.
+    pub(super) fn set(&self, slot: usize, found: Option<Vec<Found>>) {
         let mut slots = self.slots.lock();
         if let Some(slot) = slots.get_mut(slot) {
             let first = !std::mem::replace(&mut slot.asked, true);
-            if let Some(mut addresses) = addresses {
-                addresses.sort_unstable();
-                addresses.dedup();
-                if slot.addresses != addresses {
-                    slot.addresses = addresses;
+            if let Some(found) = found {
+                let same = found.len() == slot.found.len()
+                    && found.iter().zip(&slot.found).all(|(new, old)| new.is_same(old));
+                if !same {
+                    slot.found = found;
                     self.rebuild(&slots);
                 }
             }
@@ -90,16 +104,21 @@ impl Pool {
         }
     }
 
+    /// What a configured member stood for when it was last resolved.
+    pub(super) fn found(&self, slot: usize) -> Vec<Found> {
+        self.slots.lock().get(slot).map(|slot| slot.found.clone()).unwrap_or_default()
+    }
+
     /// Members that stay keep their state: breaker, load, connections.
     fn rebuild(&self, slots: &[Slot]) {
         let old = self.set.load();
         let known: HashMap<(usize, Address), &Arc<Member>> =
             old.members.iter().map(|m| ((Arc::as_ptr(&m.origin) as usize, m.address), m)).collect();
         let mut members: Vec<Arc<Member>> = Vec::new();
-        for slot in slots {
-            for &address in &slot.addresses {
-                let kept = known.get(&(Arc::as_ptr(&slot.origin) as usize, address)).map(|m| Arc::clone(m));
-                members.push(kept.unwrap_or_else(|| Arc::new(Member::new(slot.origin.clone(), address))));
+        for found in slots.iter().flat_map(|slot| &slot.found) {
+            for &address in &found.addresses {
+                let kept = known.get(&(Arc::as_ptr(&found.origin) as usize, address)).map(|m| Arc::clone(m));
+                members.push(kept.unwrap_or_else(|| Arc::new(Member::new(found.origin.clone(), address))));
             }
         }
         let places: Vec<_> = members.iter().map(|m| m.place).collect();
@@ -136,7 +155,9 @@ impl Pool {
     pub(super) fn choose(&self, key: u64, tried: &[u64]) -> Option<Attempt> {
         let set = self.set.load();
         let now = Instant::now();
-        let at_home = |m: &Member| self.config.zone.is_empty() || m.origin.zone == self.config.zone;
+        let at_home = |m: &Member| {
+            !m.origin.spare && (self.config.zone.is_empty() || m.origin.zone == self.config.zone)
+        };
         let weight_of = |fits: &dyn Fn(&Member) -> bool| -> u64 {
             set.members.iter().filter(|m| m.is_up() && fits(m)).map(|m| u64::from(m.place.weight)).sum()
         };

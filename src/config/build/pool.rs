@@ -82,7 +82,7 @@ fn members(section: Section<'_>) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for entry in section.sections("members") {
         let Some(url) = entry.filled("url") else { continue };
-        let (tls, host, port) = match endpoint(&url) {
+        let Endpoint { tls, host, port, srv } = match endpoint(&url) {
             Ok(endpoint) => endpoint,
             Err(why) => {
                 entry.error(
@@ -92,11 +92,11 @@ fn members(section: Section<'_>) -> Vec<Member> {
                 continue;
             }
         };
-        if members.iter().any(|other| other.host == host && other.port == port) {
+        if members.iter().any(|other| other.host == host && other.port == port && other.srv == srv) {
             entry.error("url", format!("{} has the member {} twice", section.name(), entry.shown("url")));
         }
         let zone = entry.text("zone").unwrap_or_default();
-        members.push(Member { tls, host, port, weight: entry.count("weight"), zone });
+        members.push(Member { tls, host, port, srv, weight: entry.count("weight"), zone });
     }
     members
 }
@@ -110,12 +110,27 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
-/// Scheme, host without brackets, port.
-fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
-    let (tls, rest) = match url.split_once("://") {
-        Some(("http", rest)) => (false, rest),
-        Some(("https", rest)) => (true, rest),
-        _ => return Err("a member is \"http://host:port\" or \"https://host:port\"".to_owned()),
+/// What a member's URL says.
+#[derive(Debug, PartialEq)]
+struct Endpoint {
+    tls: bool,
+    /// Without brackets.
+    host: String,
+    port: u16,
+    srv: bool,
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, String> {
+    let (tls, srv, rest) = match url.split_once("://") {
+        Some(("http", rest)) => (false, false, rest),
+        Some(("https", rest)) => (true, false, rest),
+        Some(("srv+http", rest)) => (false, true, rest),
+        Some(("srv+https", rest)) => (true, true, rest),
+        _ => {
+            return Err(
+                "a member is \"http://host:port\", \"https://host:port\" or \"srv+http://name\"".to_owned()
+            );
+        }
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('@') {
@@ -132,6 +147,8 @@ fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
         _ => (authority, None),
     };
     let port = match port {
+        Some(_) if srv => return Err("its port is in its SRV records".to_owned()),
+        None if srv => 0,
         None => {
             if tls {
                 443
@@ -144,6 +161,9 @@ fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
             _ => return Err("a port is a number from 1 to 65535".to_owned()),
         },
     };
+    if srv && (host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()) {
+        return Err("an address has no SRV records".to_owned());
+    }
     let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(literal) => literal
             .parse::<std::net::Ipv6Addr>()
@@ -151,7 +171,7 @@ fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
             .map_err(|_| "its host is no IPv6 address".to_owned())?,
         None => hosts::name(host).map_err(|why| format!("its host {why}"))?,
     };
-    Ok((tls, host, port))
+    Ok(Endpoint { tls, host, port, srv })
 }
 
 fn timeouts(section: Section<'_>) -> Timeouts {
@@ -232,7 +252,13 @@ mod tests {
 
     #[test]
     fn endpoints() {
-        let ok = |tls, host: &str, port| Ok((tls, host.to_owned(), port));
+        let ok = |tls, host: &str, port| Ok(Endpoint { tls, host: host.to_owned(), port, srv: false });
+        let srv = |tls, host: &str| Ok(Endpoint { tls, host: host.to_owned(), port: 0, srv: true });
+        assert_eq!(endpoint("srv+http://_web._tcp.Origin.internal"), srv(false, "_web._tcp.origin.internal"));
+        assert_eq!(
+            endpoint("srv+https://_web._tcp.origin.internal/"),
+            srv(true, "_web._tcp.origin.internal")
+        );
         assert_eq!(endpoint("http://origin"), ok(false, "origin", 80));
         assert_eq!(endpoint("https://Origin.example/"), ok(true, "origin.example", 443));
         assert_eq!(endpoint("http://[::1]:9000"), ok(false, "::1", 9000));
@@ -252,6 +278,11 @@ mod tests {
             "http://[::1",
             "http://::1",
             "http://a b",
+            "srv+http://a:80",
+            "srv+http://192.0.2.1",
+            "srv+http://[::1]",
+            "srv+ftp://a",
+            "srv+http://",
         ] {
             assert!(endpoint(bad).is_err(), "{bad}");
         }

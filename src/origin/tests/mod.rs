@@ -167,7 +167,7 @@ pub fn pool(members: &[SocketAddr]) -> Pool {
 }
 
 pub fn member(host: &str, port: u16) -> config::Member {
-    config::Member { tls: false, host: host.into(), port, weight: 1, zone: String::new() }
+    config::Member { tls: false, host: host.into(), port, srv: false, weight: 1, zone: String::new() }
 }
 
 /// A process with this pool as its only one.
@@ -230,8 +230,7 @@ pub fn bare_pool(host: &str, port: u16) -> Arc<super::pool::Pool> {
     let mut pool = pool(&[]);
     pool.members = vec![member(host, port)];
     let metrics = OriginMetrics::register(&prometheus::Registry::new()).unwrap();
-    let origins = super::origins::origins(&pool, &metrics).unwrap();
-    Arc::new(super::pool::Pool::new(pool, None, origins, metrics))
+    Arc::new(super::pool::Pool::new(pool, None, metrics))
 }
 
 fn config(pool: Pool) -> Config {
