@@ -13,7 +13,7 @@ use crate::http::forwarded;
 use crate::http::hop_by_hop;
 use crate::http::host::{Host, Scheme};
 use crate::http::refusal::Refusal;
-use crate::http::uri;
+use crate::http::{uniform, uri};
 use crate::server::Peer;
 use crate::signed::{Change, Changes};
 
@@ -56,7 +56,7 @@ pub struct Target {
     given: PathAndQuery,
     path: Option<String>,
     query: Change<Option<String>>,
-    /// The path with `%2F` as the slash that S3 and many origins take it for, where that differs.
+    /// The path as rules read it, where that differs: S3 and many origins take `%2F` for a slash, `%24` for a `$`.
     decoded: Option<String>,
 }
 
@@ -80,7 +80,8 @@ impl Target {
         Ok(Self { given, path, query, decoded })
     }
 
-    /// The path as rules and guards read it: `/private%2Fa` is under `/private/` for them, as it is for S3.
+    /// The path as rules and guards read it: `/private%2Fa` is under `/private/` for them, as it is for S3. See
+    /// [`uniform`].
     pub fn routed_path(&self) -> &str {
         self.decoded.as_deref().unwrap_or(self.path())
     }
@@ -109,17 +110,18 @@ impl Target {
     }
 }
 
-/// A path with escaped slashes as slashes; `None` if it has none. Where that makes dot segments appear, readers
+/// A path as rules read it; `None` if it is that already. Where an escaped slash makes dot segments appear, readers
 /// differ on what the path is, and it is refused.
 fn decoded(path: &str) -> Result<Option<String>, Refusal> {
-    if memchr::memmem::find(path.as_bytes(), b"%2F").is_none() {
-        return Ok(None);
+    match uniform::path(path) {
+        std::borrow::Cow::Borrowed(_) => Ok(None),
+        std::borrow::Cow::Owned(decoded)
+            if decoded.split('/').any(|segment| matches!(segment, "." | "..")) =>
+        {
+            Err(Refusal::BadPath)
+        }
+        std::borrow::Cow::Owned(decoded) => Ok(Some(decoded)),
     }
-    let decoded = path.replace("%2F", "/");
-    if decoded.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(Refusal::BadPath);
-    }
-    Ok(Some(decoded))
 }
 
 impl std::fmt::Display for Target {

@@ -11,7 +11,7 @@ pub enum FetchError {
     /// The request can not be written as HTTP; the edge should have refused it.
     #[error("the request can not be sent: {0}")]
     BadRequest(&'static str),
-    /// An S3 pool takes GET and HEAD only.
+    /// An S3 pool takes GET, HEAD and OPTIONS only.
     #[error("the pool does not take this method")]
     Method,
     /// No name of the pool has an address.

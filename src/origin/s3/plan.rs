@@ -34,8 +34,10 @@ pub(in crate::origin) struct Object {
 }
 
 impl S3 {
+    /// OPTIONS is for CORS: S3 answers a preflight by the bucket's rules, without a signature.
+    ///
     /// # Errors
-    /// `Method` for anything but GET and HEAD.
+    /// `Method` for anything but GET, HEAD and OPTIONS.
     pub(in crate::origin) fn plan(
         &self,
         method: &Method,
@@ -43,7 +45,7 @@ impl S3 {
         query: Option<&[u8]>,
         host: &HeaderValue,
     ) -> Result<Plan, FetchError> {
-        if *method != Method::GET && *method != Method::HEAD {
+        if ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
             return Err(FetchError::Method);
         }
         let bucket = match &self.config.bucket {
@@ -201,7 +203,7 @@ pub(in crate::origin) mod tests {
         let version = path_of(&plain, "/a", Some("acl&versionId=x%2By%26acl&versionId=2"));
         assert_eq!(version.as_deref(), Some("/a?versionId=x%2By%26acl"));
         let host = HeaderValue::from_static("h");
-        for method in [Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS] {
+        for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
             assert_eq!(plain.plan(&method, b"/a", None, &host), Err(FetchError::Method));
         }
     }
