@@ -18,7 +18,7 @@ use super::origins::Origins;
 use super::pool::Pool;
 use super::request::{OriginRequest, OriginResponse, RequestBody, Trip};
 use super::retry::{backoff, is_replayable, is_retryable_status, retry_after};
-use super::s3::Plan;
+use super::s3::{Elsewhere, Object, Plan};
 use crate::config::PoolId;
 
 /// Asks origins; owns one thread's connections to them. Cheap to clone.
@@ -43,6 +43,8 @@ const OURS: [HeaderName; 10] = [
     header::TRAILER,
 ];
 
+/// Redirects of S3 that one request follows.
+const MAX_HOPS: u32 = 2;
 /// A small body that comes along with its head is whole before the client hears of it.
 const AHEAD: (u64, Duration) = (64 * 1024, Duration::from_millis(10));
 /// Where something stored can be served instead, waiting is the better risk.
@@ -135,8 +137,16 @@ impl Template {
         }
     }
 
+    /// The object asked for, where it is one of S3's.
+    fn object(&self) -> Option<&Object> {
+        match self {
+            Template::S3 { plan: Plan::Send(object), .. } => Some(object),
+            _ => None,
+        }
+    }
+
     /// The head for this member; for S3 signed now, since a signature has a time.
-    fn head(&self, pool: &Pool, member: &Member) -> Result<Head, FetchError> {
+    fn head(&self, pool: &Pool, member: &Member, elsewhere: Option<&Elsewhere>) -> Result<Head, FetchError> {
         let copy = |head: &Head, target: PathAndQuery, host: HeaderValue, headers: HeaderMap| Head {
             method: head.method.clone(),
             target,
@@ -146,8 +156,9 @@ impl Template {
         };
         match (self, &pool.s3) {
             (Template::S3 { plan: Plan::Send(object), head }, Some(s3)) => {
-                let authority = &member.origin.authority;
-                let signed = s3.sign(&head.method, object, authority, &head.headers, SystemTime::now())?;
+                let endpoint =
+                    elsewhere.map_or_else(|| s3.endpoint(&member.origin.authority), Elsewhere::endpoint);
+                let signed = s3.sign(&head.method, object, endpoint, &head.headers, SystemTime::now())?;
                 Ok(copy(head, signed.target, signed.host, signed.headers))
             }
             (Template::Plain(head) | Template::S3 { head, .. }, _) => {
@@ -190,15 +201,24 @@ impl Fetch<'_> {
         let streams = body.is_some();
         let mut tried = Tried::new();
         let mut last: Option<Result<OriginResponse, FetchError>> = None;
-        while let Some(leave) = self.pool.choose(self.key, &tried) {
-            tried.push(leave.member().place.identity);
+        let mut hops = 0;
+        while let Some((leave, elsewhere)) = self.next(&tried) {
+            let member = leave.member().clone();
+            tried.push(member.place.identity);
             drop(last.take());
             let outcome = match retry.hedge_after {
-                Some(after) if replayable && tried.len() == 1 && retry.attempts > 1 => {
+                Some(after)
+                    if replayable && tried.len() == 1 && retry.attempts > 1 && elsewhere.is_none() =>
+                {
                     self.hedged(leave, after, &mut tried).await
                 }
-                _ => self.attempt(leave, tried.len() as u32, body, replayable).await,
+                _ => self.attempt(leave, elsewhere.as_deref(), tried.len() as u32, body, replayable).await,
             };
+            if hops < MAX_HOPS && self.redirected(&outcome, &member, elsewhere.is_some()).await {
+                hops += 1;
+                tried.pop();
+                continue;
+            }
             let (again, asked) = match &outcome {
                 Ok(response) => (
                     replayable && self.wants_retry(response),
@@ -224,6 +244,37 @@ impl Fetch<'_> {
         }
     }
 
+    /// Whom to ask next: where S3 has sent us for this bucket, or a member.
+    fn next(&self, tried: &[u64]) -> Option<(Attempt, Option<Arc<Elsewhere>>)> {
+        if let (Some(s3), Some(object)) = (&self.pool.s3, self.template.object())
+            && let Some(elsewhere) = s3.elsewhere(object)
+        {
+            match self.pool.begin(&elsewhere.member) {
+                Some(leave) => return Some((leave, Some(elsewhere))),
+                None => s3.forget(object),
+            }
+        }
+        self.pool.choose(self.key, tried).map(|leave| (leave, None))
+    }
+
+    /// Whether the object is to be asked for elsewhere; where is then remembered.
+    async fn redirected(
+        &self,
+        outcome: &Result<OriginResponse, FetchError>,
+        from: &Member,
+        was_elsewhere: bool,
+    ) -> bool {
+        let (Some(s3), Some(object)) = (&self.pool.s3, self.template.object()) else { return false };
+        let Ok(response) = outcome else {
+            if was_elsewhere {
+                s3.forget(object);
+            }
+            return false;
+        };
+        let limit = self.pool.config.timeouts.connect;
+        s3.redirected(object, from, (response.status, &response.headers), &self.pool.maker, limit).await
+    }
+
     /// The first attempt, and a second one at another member when it takes longer than `after`. The first good
     /// answer wins; the other attempt is given up, and its connection closed. A hedge is paid for like a retry.
     async fn hedged(
@@ -234,7 +285,7 @@ impl Fetch<'_> {
     ) -> Result<OriginResponse, FetchError> {
         let (mut no_body, mut nor_here) = (None, None);
         let (slow, outrun) = (leave.member().clone(), leave.race());
-        let mut first = pin!(self.attempt(leave, 1, &mut no_body, true));
+        let mut first = pin!(self.attempt(leave, None, 1, &mut no_body, true));
         if let Ok(outcome) = tokio::time::timeout(after, &mut first).await {
             return outcome;
         }
@@ -242,7 +293,7 @@ impl Fetch<'_> {
         let another = another.filter(|leave| !tried.contains(&leave.member().place.identity));
         let Some(leave) = another.filter(|_| self.spend()) else { return first.await };
         tried.push(leave.member().place.identity);
-        let mut second = pin!(self.attempt(leave, 2, &mut nor_here, true));
+        let mut second = pin!(self.attempt(leave, None, 2, &mut nor_here, true));
         let good =
             |outcome: &Result<_, _>| outcome.as_ref().is_ok_and(|response| !self.wants_retry(response));
         tokio::select! {
@@ -276,13 +327,14 @@ impl Fetch<'_> {
     async fn attempt(
         &self,
         mut leave: Attempt,
+        elsewhere: Option<&Elsewhere>,
         number: u32,
         body: &mut Unsent,
         replayable: bool,
     ) -> Result<OriginResponse, FetchError> {
         let config = &self.pool.config;
         let member = leave.member().clone();
-        let outcome = match self.template.head(self.pool, &member) {
+        let outcome = match self.template.head(self.pool, &member, elsewhere) {
             Ok(head) => {
                 let connections = self.connections;
                 exchange(connections, &member, config.protocol, &config.timeouts, &head, body, replayable)

@@ -31,7 +31,7 @@ impl Origins {
         for pool in &config.pools {
             let s3 = pool.s3.as_ref().map(|s3| S3::new(pool, s3, &config.sites)).transpose()?;
             let maker = Maker::new(pool, &metrics)?;
-            let started = Arc::new(Pool::new(pool.clone(), s3, metrics.clone()));
+            let started = Arc::new(Pool::new(pool.clone(), s3, maker.clone(), metrics.clone()));
             for (slot, member) in pool.members.iter().enumerate() {
                 let origin = if member.srv { None } else { Some(maker.member(member)?) };
                 if let (Some(origin), Some(addresses)) = (&origin, resolve::without_dns(&member.host)) {

@@ -13,6 +13,7 @@ use super::error::FetchError;
 use super::gate::Gate;
 use super::member::{Address, Attempt, Member, Origin};
 use super::metrics::OriginMetrics;
+use super::origins::Maker;
 use super::retry::{Budget, random};
 use super::ring::{Ring, capacity};
 use super::s3::S3;
@@ -25,6 +26,7 @@ pub(super) struct Pool {
     pub gate: Gate,
     pub metrics: OriginMetrics,
     pub s3: Option<S3>,
+    pub maker: Maker,
     set: ArcSwap<MemberSet>,
     slots: Mutex<Vec<Slot>>,
     /// Configured members whose first resolution is not over.
@@ -68,13 +70,14 @@ struct MemberSet {
 
 impl Pool {
     /// A pool whose members have no address yet; see [`Pool::set`].
-    pub(super) fn new(config: config::Pool, s3: Option<S3>, metrics: OriginMetrics) -> Self {
+    pub(super) fn new(config: config::Pool, s3: Option<S3>, maker: Maker, metrics: OriginMetrics) -> Self {
         let slots: Vec<_> = config.members.iter().map(|_| Slot::default()).collect();
         Self {
             name: config.name.as_str().into(),
             gate: Gate::new(&config),
             budget: Budget::new(config.retry.budget, Instant::now()),
             s3,
+            maker,
             metrics,
             set: ArcSwap::from_pointee(MemberSet::default()),
             unresolved: watch::Sender::new(slots.len()),
@@ -197,6 +200,11 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Leave to ask a member that is not one of the set, if its breaker gives it.
+    pub(super) fn begin(&self, member: &Arc<Member>) -> Option<Attempt> {
+        Attempt::begin(member, &self.in_flight, Instant::now())
     }
 
     /// Whether `member` can be ejected for what may be the request's fault: an answer like all others would have

@@ -143,7 +143,13 @@ pub(in crate::origin) mod tests {
         };
         change(&mut config);
         let credentials = Source::new(&config.credentials, "r", &|_| None);
-        S3 { config, credentials, parents: vec![".cdn.example".into()], not_found: StatusCode::NOT_FOUND }
+        S3 {
+            config,
+            credentials,
+            parents: vec![".cdn.example".into()],
+            not_found: StatusCode::NOT_FOUND,
+            redirects: Default::default(),
+        }
     }
 
     fn path_of(s3: &S3, path: &str, query: Option<&str>) -> Option<String> {
