@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use hyper::body::Incoming as HyperBody;
 
 use crate::http::forwarded;
@@ -18,6 +18,7 @@ use crate::server::Peer;
 use crate::signed::{Change, Changes};
 
 use super::fields::{self, Fields};
+use super::tunnel;
 use super::worker::Shared;
 
 /// A request after sanitising.
@@ -48,6 +49,8 @@ pub struct Incoming {
     pub path_token: Option<String>,
     /// Whether the client takes trailers (`TE: trailers`).
     pub takes_trailers: bool,
+    /// The protocol it asks to change to, if it may.
+    pub upgrade: Option<HeaderValue>,
 }
 
 /// A path and a query. What normalising left as it was is not copied.
@@ -177,6 +180,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
     };
     let host = host(&uri, &headers, version, own)?;
     let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
+    let upgrade = if fields.has(Fields::UPGRADE) { tunnel::wanted(&method, version, &headers) } else { None };
     if fields.has(Fields::HOP_BY_HOP) {
         hop_by_hop::strip_request(&mut headers).map_err(|_| Refusal::BadField)?;
         // What Connection named is gone, so that what was seen may be too.
@@ -204,6 +208,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
         peer,
         path_token: None,
         takes_trailers,
+        upgrade,
     })
 }
 

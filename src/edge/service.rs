@@ -30,6 +30,7 @@ use super::refuse::Refused;
 use super::respond::{Answer, Served, from_arriving, from_object};
 use super::route::route;
 use super::sanitize::sanitize;
+use super::tunnel;
 use super::worker::Worker;
 
 impl Handler for Worker {
@@ -77,6 +78,9 @@ impl Worker {
         let keyed = keyed(authorized);
         recording::keyed(pending, &keyed, &self.hot);
 
+        if tunnel::applies(&keyed) {
+            return Box::pin(tunnel::pass(self, keyed, pending)).await;
+        }
         let mut answer = match keyed.cache {
             CacheUse::Yes => {
                 let looked = lookup(&keyed, &shared.memory, now);

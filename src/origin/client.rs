@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
-use super::body::{Hold, OriginBody};
+use super::body::{Hold, OriginBody, describe};
 use super::breaker::Verdict;
 use super::connection::Connections;
 use super::error::{BodyError, FetchError};
@@ -19,6 +19,7 @@ use super::pool::Pool;
 use super::request::{OriginRequest, OriginResponse, RequestBody, Trip};
 use super::retry::{backoff, is_replayable, is_retryable_status, retry_after};
 use super::s3::{Elsewhere, Object, Plan};
+use super::tunnel::OriginTunnel;
 use crate::config::PoolId;
 
 /// Asks origins; owns one thread's connections to them. Cheap to clone.
@@ -79,7 +80,10 @@ impl Client {
         pool.budget.deposit();
         let fetch = Fetch { connections: &self.connections, pool, template: &template, key, ahead };
         let mut response = fetch.run(&mut body).await?;
-        response.body.keep(place);
+        match &mut response.tunnel {
+            Some(tunnel) => tunnel.keep(place),
+            None => response.body.keep(place),
+        }
         Ok(response)
     }
 
@@ -113,14 +117,24 @@ impl Template {
                 target: PathAndQuery::from_static("/"),
                 host: request.host,
                 headers,
+                trailers: false,
+                upgrade: None,
                 on_informational: request.on_informational,
             };
             return Ok((Template::S3 { plan, head }, None));
         }
         let target = target(&request.path, request.query.as_deref())?;
         let host = pool.config.host.clone().unwrap_or(request.host);
-        let on_informational = request.on_informational;
-        Ok((Template::Plain(Head { method: request.method, target, host, headers, on_informational }), body))
+        let head = Head {
+            method: request.method,
+            target,
+            host,
+            headers,
+            trailers: request.trailers,
+            upgrade: request.upgrade,
+            on_informational: request.on_informational,
+        };
+        Ok((Template::Plain(head), body))
     }
 
     /// A status that is answered without asking anybody.
@@ -135,6 +149,11 @@ impl Template {
         match self {
             Template::Plain(head) | Template::S3 { head, .. } => &head.method,
         }
+    }
+
+    /// Whether it may end in a tunnel, of which one is enough.
+    fn upgrades(&self) -> bool {
+        matches!(self, Template::Plain(Head { upgrade: Some(_), .. }))
     }
 
     /// The object asked for, where it is one of S3's.
@@ -152,6 +171,8 @@ impl Template {
             target,
             host,
             headers,
+            trailers: head.trailers,
+            upgrade: head.upgrade.clone(),
             on_informational: head.on_informational.clone(),
         };
         match (self, &pool.s3) {
@@ -208,13 +229,20 @@ impl Fetch<'_> {
             drop(last.take());
             let outcome = match retry.hedge_after {
                 Some(after)
-                    if replayable && tried.len() == 1 && retry.attempts > 1 && elsewhere.is_none() =>
+                    if replayable
+                        && tried.len() == 1
+                        && retry.attempts > 1
+                        && elsewhere.is_none()
+                        && !self.template.upgrades() =>
                 {
                     self.hedged(leave, after, &mut tried).await
                 }
                 _ => self.attempt(leave, elsewhere.as_deref(), tried.len() as u32, body, replayable).await,
             };
-            if hops < MAX_HOPS && self.redirected(&outcome, &member, elsewhere.is_some()).await {
+            if hops < MAX_HOPS
+                && let Some(location) = self.location(&outcome, elsewhere.is_some())
+                && self.redirected(&location, &member).await
+            {
                 hops += 1;
                 tried.pop();
                 continue;
@@ -257,22 +285,32 @@ impl Fetch<'_> {
         self.pool.choose(self.key, tried).map(|leave| (leave, None))
     }
 
-    /// Whether the object is to be asked for elsewhere; where is then remembered.
-    async fn redirected(
+    /// Where S3 sends the request. A place that it was sent to and that fails is forgotten.
+    fn location(
         &self,
         outcome: &Result<OriginResponse, FetchError>,
-        from: &Member,
         was_elsewhere: bool,
-    ) -> bool {
-        let (Some(s3), Some(object)) = (&self.pool.s3, self.template.object()) else { return false };
-        let Ok(response) = outcome else {
-            if was_elsewhere {
-                s3.forget(object);
+    ) -> Option<HeaderValue> {
+        let (s3, object) = (self.pool.s3.as_ref()?, self.template.object()?);
+        match outcome {
+            Ok(response) if response.status == http::StatusCode::TEMPORARY_REDIRECT => {
+                response.headers.get(header::LOCATION).cloned()
             }
-            return false;
-        };
+            Ok(_) => None,
+            Err(_) => {
+                if was_elsewhere {
+                    s3.forget(object);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the object is to be asked for there; that is then remembered.
+    async fn redirected(&self, location: &HeaderValue, from: &Member) -> bool {
+        let (Some(s3), Some(object)) = (&self.pool.s3, self.template.object()) else { return false };
         let limit = self.pool.config.timeouts.connect;
-        s3.redirected(object, from, (response.status, &response.headers), &self.pool.maker, limit).await
+        s3.redirected(object, from, location, &self.pool.maker, limit).await
     }
 
     /// The first attempt, and a second one at another member when it takes longer than `after`. The first good
@@ -344,7 +382,7 @@ impl Fetch<'_> {
         };
         match outcome {
             Ok(answer) => {
-                let mut response = self.deliver(answer, leave, number);
+                let mut response = self.deliver(answer, leave, number).await?;
                 if replayable && response.status.is_success() {
                     let (most, patience) = self.ahead;
                     let read = response.body.read_ahead(most, patience).await;
@@ -367,21 +405,35 @@ impl Fetch<'_> {
         FetchError::Broken { member: member.clone(), reason: error.to_string() }
     }
 
-    fn deliver(&self, answer: Answer, mut leave: Attempt, attempts: u32) -> OriginResponse {
+    async fn deliver(
+        &self,
+        mut answer: Answer,
+        mut leave: Attempt,
+        attempts: u32,
+    ) -> Result<OriginResponse, FetchError> {
         let member = leave.member().label.clone();
         if self.fails(answer.response.status(), leave.member()) {
             leave.settle(Verdict::Failure);
         }
+        let upgraded = match answer.response.status() {
+            http::StatusCode::SWITCHING_PROTOCOLS => {
+                leave.settle(Verdict::Success);
+                let upgraded = hyper::upgrade::on(&mut answer.response).await;
+                let broken = |e| FetchError::Broken { member: member.clone(), reason: describe(&e) };
+                Some(upgraded.map_err(broken)?)
+            }
+            _ => None,
+        };
         let (head, incoming) = answer.response.into_parts();
         let home = self.connections.clone();
         let hold = Hold { leave, connection: answer.connection, home, place: None };
-        OriginResponse {
-            status: head.status,
-            version: head.version,
-            headers: head.headers,
-            body: OriginBody::new(incoming, self.pool.config.timeouts.idle, hold),
-            trip: Trip { pool: self.pool.name.clone(), member, attempts, first_byte: answer.first_byte },
-        }
+        let (body, tunnel) = match upgraded {
+            Some(upgraded) => (OriginBody::empty(), Some(OriginTunnel::new(upgraded, hold))),
+            None => (OriginBody::new(incoming, self.pool.config.timeouts.idle, hold), None),
+        };
+        let trip = Trip { pool: self.pool.name.clone(), member, attempts, first_byte: answer.first_byte };
+        let (status, version, headers) = (head.status, head.version, head.headers);
+        Ok(OriginResponse { status, version, headers, body, tunnel, trip })
     }
 
     /// Whether a status speaks against its member. S3 throttles by prefix and fails by object: its statuses say

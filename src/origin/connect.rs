@@ -68,7 +68,7 @@ async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Con
         builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
         let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
         // Errors reach whoever waits for the response; here they only end the task.
-        (Sender::H1(sender), tokio::spawn(async move { drop(connection.await) }))
+        (Sender::H1(sender), tokio::spawn(async move { drop(connection.with_upgrades().await) }))
     };
     Ok(Connection::new(member.clone(), sender, received, task.abort_handle()))
 }

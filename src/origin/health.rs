@@ -74,7 +74,15 @@ async fn check(pool: &Pool, connections: &Arc<Connections>, member: &Arc<Member>
         http::header::USER_AGENT,
         HeaderValue::from_static(concat!("seawall/", env!("CARGO_PKG_VERSION"), " health check")),
     )]);
-    let head = Head { method: Method::GET, target, host, headers, on_informational: None };
+    let head = Head {
+        method: Method::GET,
+        target,
+        host,
+        headers,
+        trailers: false,
+        upgrade: None,
+        on_informational: None,
+    };
     let timeouts = Timeouts { connect: checks.timeout, first_byte: checks.timeout, idle: checks.timeout };
     let mut body = None;
     let asked = exchange(connections, member, pool.config.protocol, &timeouts, &head, &mut body, true);

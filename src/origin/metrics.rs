@@ -15,6 +15,8 @@ pub struct OriginMetrics {
     pub(super) first_byte: HistogramVec,
     pub(super) retries: IntCounterVec,
     pub(super) budget_exhausted: IntCounterVec,
+    pub(super) tunnels: IntGaugeVec,
+    pub(super) tunnel_bytes: IntCounterVec,
     pub(super) queued: IntGaugeVec,
     pub(super) overloaded: IntCounterVec,
     pub(super) connections: IntGaugeVec,
@@ -67,6 +69,16 @@ impl OriginMetrics {
                 "seawall_origin_retry_budget_exhausted_total",
                 "Retries not made because the budget was spent.",
                 &["pool"],
+            )?,
+            tunnels: gauge(
+                "seawall_origin_tunnels",
+                "Connections that changed to another protocol and are open.",
+                &["pool", "member"],
+            )?,
+            tunnel_bytes: counter(
+                "seawall_origin_tunnel_bytes_total",
+                "Bytes carried in tunnels.",
+                &["pool", "member", "direction"],
             )?,
             queued: gauge(
                 "seawall_origin_queue_waiting",
@@ -127,6 +139,13 @@ pub(super) struct MemberMetrics {
 impl MemberMetrics {
     pub(super) fn answered(&self, code: http::StatusCode) {
         self.all.requests.with_label_values(&[self.pool.as_str(), &self.member, code.as_str()]).inc();
+    }
+
+    /// Tunnels open, bytes received, bytes sent.
+    pub(super) fn tunnel(&self) -> (prometheus::IntGauge, prometheus::IntCounter, prometheus::IntCounter) {
+        let (pool, member) = (self.pool.as_str(), self.member.as_str());
+        let bytes = |direction| self.all.tunnel_bytes.with_label_values(&[pool, member, direction]);
+        (self.all.tunnels.with_label_values(&[pool, member]), bytes("received"), bytes("sent"))
     }
 
     pub(super) fn failed(&self, reason: &str) {

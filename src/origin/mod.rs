@@ -25,6 +25,7 @@ mod retry;
 pub mod ring;
 mod s3;
 mod tls;
+mod tunnel;
 mod wire;
 
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use error::{BodyError, FetchError, OriginSetupError};
 pub use metrics::OriginMetrics;
 pub use origins::Origins;
 pub use request::{BoxError, OnInformational, OriginRequest, OriginResponse, RequestBody, Trip};
+pub use tunnel::{Activity, OriginTunnel};

@@ -11,10 +11,12 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 
 use super::handler::{Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
+use super::takeover::Takeover;
 use crate::config::Limits;
 use crate::http::refusal::Refusal;
 
@@ -31,6 +33,8 @@ pub struct Service<H> {
     pub limits: Arc<Limits>,
     /// `redirect_https`: the port to go to.
     pub redirect: Option<u16>,
+    /// HTTP/1: who has the connection when hyper is done with it.
+    pub takeover: Mutex<Option<Takeover>>,
 }
 
 impl<H: Handler> Service<H> {
@@ -47,7 +51,12 @@ impl<H: Handler> Service<H> {
             };
         }
         match unwound(self.handler.handle(request, &self.peer)).await {
-            Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
+            Ok(mut response) => {
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
+                }
+                response.map(|body| Tracked::handler(body, in_flight))
+            }
             Err(Panicked) => self.refuse(Refusal::Internal, in_flight),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderValue, Uri};
 use parking_lot::Mutex;
 
 use super::S3;
@@ -60,20 +60,16 @@ impl S3 {
         self.redirects.0.lock().remove(&object.bucket);
     }
 
-    /// Whether an answer of `from` sends the request to another endpoint, which is then remembered.
+    /// Whether `from` may send the request to `location`, and that is there; it is then remembered.
     pub(in crate::origin) async fn redirected(
         &self,
         object: &Object,
         from: &Member,
-        answer: (StatusCode, &HeaderMap),
+        location: &HeaderValue,
         maker: &Maker,
         limit: Duration,
     ) -> bool {
-        let (status, headers) = answer;
-        if status != StatusCode::TEMPORARY_REDIRECT {
-            return false;
-        }
-        let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.to_str().ok();
         let Some(target) = location.and_then(|location| Target::read(location, object, from)) else {
             tracing::warn!(member = %from.label, location, "S3 redirects to where it is not followed");
             return false;

@@ -284,6 +284,8 @@ pub fn request(method: Method, uri: &str, body: RequestBody) -> OriginRequest {
         headers: HeaderMap::new(),
         body,
         key: xxhash_rust::xxh3::xxh3_64(uri.path().as_bytes()),
+        trailers: false,
+        upgrade: None,
         stand_in: false,
         on_informational: None,
     }
