@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -77,7 +77,7 @@ impl Client {
             s3.ready(pool.config.timeouts.connect).await;
         }
         let place = pool.gate.enter(&pool.name, &pool.metrics).await?;
-        pool.budget.deposit();
+        pool.deposit();
         let fetch = Fetch { connections: &self.connections, pool, template: &template, key, ahead };
         let mut response = fetch.run(&mut body).await?;
         match &mut response.tunnel {
@@ -260,7 +260,7 @@ impl Fetch<'_> {
             };
             last = Some(outcome);
             let made = tried.len() as u32;
-            if !again || made >= retry.attempts || !self.spend() {
+            if !again || made >= retry.attempts || !self.pool.spend() {
                 break;
             }
             tokio::time::sleep(asked.unwrap_or_else(|| backoff(retry.backoff, made))).await;
@@ -329,17 +329,27 @@ impl Fetch<'_> {
         }
         let another = self.pool.choose(self.key, tried);
         let another = another.filter(|leave| !tried.contains(&leave.member().place.identity));
-        let Some(leave) = another.filter(|_| self.spend()) else { return first.await };
+        let Some(leave) = another.filter(|_| self.pool.spend()) else { return first.await };
         tried.push(leave.member().place.identity);
         let mut second = pin!(self.attempt(leave, None, 2, &mut nor_here, true));
         let good =
             |outcome: &Result<_, _>| outcome.as_ref().is_ok_and(|response| !self.wants_retry(response));
+        let won = |winner| self.pool.metrics.hedges.with_label_values(&[&*self.pool.name, winner]).inc();
         tokio::select! {
-            outcome = &mut first => if good(&outcome) { outcome } else { second.await },
+            outcome = &mut first => {
+                if !good(&outcome) {
+                    won("second");
+                    return second.await;
+                }
+                won("first");
+                outcome
+            }
             outcome = &mut second => {
                 if !good(&outcome) {
+                    won("first");
                     return first.await;
                 }
+                won("second");
                 // It had a head start and lost. A member that does so every time is out of order, if slowly.
                 if self.pool.can_spare(&slow) {
                     outrun.declare();
@@ -351,15 +361,6 @@ impl Fetch<'_> {
 
     fn wants_retry(&self, response: &OriginResponse) -> bool {
         is_retryable_status(response.status)
-    }
-
-    /// Takes a retry out of the budget.
-    fn spend(&self) -> bool {
-        let granted = self.pool.budget.withdraw(Instant::now());
-        let metrics = &self.pool.metrics;
-        let counter = if granted { &metrics.retries } else { &metrics.budget_exhausted };
-        counter.with_label_values(&[self.pool.name.as_ref()]).inc();
-        granted
     }
 
     async fn attempt(

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use super::breaker::{Admission, Breaker, Change, Verdict};
+use super::breaker::{Admission, Breaker, Change, Phase, Verdict, Why};
 use super::metrics::MemberMetrics;
 use super::ring::Place;
 use crate::config;
@@ -52,6 +52,8 @@ pub(super) struct Member {
 struct Standing {
     breaker: Breaker,
     healthy: bool,
+    /// As it was counted last.
+    counted: Phase,
 }
 
 impl Member {
@@ -63,9 +65,10 @@ impl Member {
             format!("{}/{}", origin.name, address.primary.ip()).into()
         };
         let identity = xxhash_rust::xxh3::xxh3_64(label.as_bytes());
-        let standing =
-            Standing { breaker: Breaker::new(origin.breaker.clone(), Instant::now()), healthy: true };
+        let breaker = Breaker::new(origin.breaker.clone(), Instant::now());
+        let standing = Standing { breaker, healthy: true, counted: Phase::Closed };
         origin.metrics.up.inc();
+        origin.metrics.phase(Phase::Closed).inc();
         Self {
             place: Place { identity, weight: origin.weight },
             origin,
@@ -97,8 +100,11 @@ impl Member {
         if standing.healthy != healthy {
             standing.healthy = healthy;
             tracing::warn!(pool = %self.origin.pool, member = %self.label, healthy, "health checks changed a member");
+            if !healthy {
+                self.origin.metrics.ejected(Why::Health);
+            }
         }
-        self.note(&standing);
+        self.note(&mut standing);
     }
 
     /// A health check went well: the next trial need not wait for longer than the first had to.
@@ -107,26 +113,37 @@ impl Member {
     }
 
     fn admit(&self, now: Instant) -> Admission {
-        self.standing.lock().breaker.admit(now)
+        let mut standing = self.standing.lock();
+        let admission = standing.breaker.admit(now);
+        self.note(&mut standing);
+        admission
     }
 
     fn record(&self, admission: Admission, verdict: Verdict) {
         let mut standing = self.standing.lock();
         match standing.breaker.record(admission, verdict, Instant::now()) {
-            Some(Change::Ejected(out_for)) => {
-                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, "member ejected");
+            Some(Change::Ejected(out_for, why)) => {
+                let reason = why.as_str();
+                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, reason, "member ejected");
+                self.origin.metrics.ejected(why);
             }
             Some(Change::Readmitted) => {
                 tracing::info!(pool = %self.origin.pool, member = %self.label, "member back in");
             }
             None => {}
         }
-        self.note(&standing);
+        self.note(&mut standing);
     }
 
-    /// Keeps `up` and its gauge in step; the caller holds the lock, so the two can not part.
-    fn note(&self, standing: &Standing) {
-        let up = standing.healthy && standing.breaker.is_closed();
+    /// Keeps `up` and the gauges in step; the caller holds the lock, so they can not part.
+    fn note(&self, standing: &mut Standing) {
+        let phase = standing.breaker.phase();
+        let before = std::mem::replace(&mut standing.counted, phase);
+        if before != phase {
+            self.origin.metrics.phase(before).dec();
+            self.origin.metrics.phase(phase).inc();
+        }
+        let up = standing.healthy && phase == Phase::Closed;
         if self.up.swap(up, Ordering::Relaxed) != up {
             if up { self.origin.metrics.up.inc() } else { self.origin.metrics.up.dec() }
         }
@@ -138,6 +155,7 @@ impl Drop for Member {
         if *self.up.get_mut() {
             self.origin.metrics.up.dec();
         }
+        self.origin.metrics.phase(self.standing.get_mut().counted).dec();
     }
 }
 

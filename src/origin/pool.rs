@@ -22,8 +22,9 @@ use crate::config::{self, Balance};
 pub(super) struct Pool {
     pub name: Arc<str>,
     pub config: config::Pool,
-    pub budget: Budget,
+    budget: Budget,
     pub gate: Gate,
+    budget_left: prometheus::Gauge,
     pub metrics: OriginMetrics,
     pub s3: Option<S3>,
     pub maker: Maker,
@@ -75,6 +76,7 @@ impl Pool {
         Self {
             name: config.name.as_str().into(),
             gate: Gate::new(&config),
+            budget_left: metrics.budget.with_label_values(&[config.name.as_str()]),
             budget: Budget::new(config.retry.budget, Instant::now()),
             s3,
             maker,
@@ -200,6 +202,19 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// A request came: it pays its share for retries.
+    pub(super) fn deposit(&self) {
+        self.budget_left.set(self.budget.deposit());
+    }
+
+    /// Takes a retry out of the budget, if it is not spent.
+    pub(super) fn spend(&self) -> bool {
+        let granted = self.budget.withdraw(Instant::now());
+        let counter = if granted { &self.metrics.retries } else { &self.metrics.budget_exhausted };
+        counter.with_label_values(&[self.name.as_ref()]).inc();
+        granted
     }
 
     /// Leave to ask a member that is not one of the set, if its breaker gives it.

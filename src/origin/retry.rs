@@ -75,10 +75,11 @@ impl Budget {
         Self { share, state: Mutex::new((FLOOR, now)) }
     }
 
-    /// A request came.
-    pub(super) fn deposit(&self) {
+    /// A request came; how many retries there are now.
+    pub(super) fn deposit(&self) -> f64 {
         let mut state = self.state.lock();
         state.0 = (state.0 + self.share).min(SAVINGS);
+        state.0
     }
 
     /// Whether a retry may be made now.
@@ -155,11 +156,15 @@ mod tests {
         let budget = Budget::new(0.2, now);
         let granted = |n: usize, at| (0..n).filter(|_| budget.withdraw(at)).count();
         assert_eq!(granted(50, now), 10, "the floor");
-        (0..100).for_each(|_| budget.deposit());
+        (0..100).for_each(|_| {
+            budget.deposit();
+        });
         let saved = granted(50, now);
         assert!((19..=20).contains(&saved), "{saved} of 100 requests at 0.2");
         assert_eq!(granted(50, now + Duration::from_secs(3600)), 10, "the floor fills again");
-        (0..10_000).for_each(|_| budget.deposit());
+        (0..10_000).for_each(|_| {
+            budget.deposit();
+        });
         assert_eq!(granted(1000, now + Duration::from_secs(3600)), 100, "savings end");
         assert!(!Budget::new(0.0, now).withdraw(now));
     }
