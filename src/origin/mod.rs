@@ -1,7 +1,7 @@
 //! Pools of origin servers.
 //!
 //! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `gate` lets it in, `pool` chooses a `member`
-//! by the `ring` and its `breaker`; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
+//! by the `ring` and its `breaker`; a `template` becomes a head for it; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
 //! checks the head; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
 //! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
 
@@ -24,6 +24,7 @@ mod resolve;
 mod retry;
 pub mod ring;
 mod s3;
+mod template;
 mod tls;
 mod tunnel;
 mod wire;
