@@ -178,7 +178,7 @@ static TIMEOUTS: Table = table(
 static RETRY: Table = table(
     "pool.retry",
     &[
-        key("attempts", Count(1, 16), Is("3"), "In all, the first included, each on the next member of the ring."),
+        key("attempts", Count(1, 16), Is("3"), "In all, the first included, each on the next member of the ring; together they may take twice `connect` and `first_byte`."),
         key("backoff", Duration(0, MIN), Is(r#""50ms""#), "Before the first retry; doubled each time, with jitter. An origin's Retry-After wins."),
         key("budget", Number(0.0, 1.0), Is("0.2"), "Retries may be at most this share of requests."),
         key("hedge_after", Or(&[""], &Duration(1, HOUR)), Is(r#""""#), "Set: ask a second member when the first byte takes longer."),

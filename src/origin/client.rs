@@ -64,7 +64,12 @@ impl Client {
         let place = pool.gate.enter(&pool.name, &pool.metrics).await?;
         pool.deposit();
         let fetch = Fetch { connections: &self.connections, pool, template: &template, key, ahead };
-        let mut response = fetch.run(&mut body).await?;
+        let mut response = match fetch.deadline(&body) {
+            None => fetch.run(&mut body).await?,
+            Some(deadline) => tokio::time::timeout(deadline, fetch.run(&mut body))
+                .await
+                .unwrap_or_else(|_| Err(FetchError::FirstByteTimeout(pool.name.clone())))?,
+        };
         match &mut response.tunnel {
             Some(tunnel) => tunnel.keep(place),
             None => response.body.keep(place),
@@ -92,6 +97,13 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
+    /// For all attempts together: as long as two that each take all the time they may, however many are allowed.
+    /// None while a body is sent, which takes as long as the client does.
+    fn deadline(&self, body: &Unsent) -> Option<Duration> {
+        let timeouts = &self.pool.config.timeouts;
+        body.is_none().then_some((timeouts.connect + timeouts.first_byte) * 2)
+    }
+
     async fn run(&self, body: &mut Unsent) -> Result<OriginResponse, FetchError> {
         let retry = &self.pool.config.retry;
         let replayable = is_replayable(self.template.method(), body.is_none());

@@ -180,3 +180,17 @@ async fn a_good_head_with_a_bad_body_is_no_success() {
     }
     assert_eq!(world.get("/").await.unwrap_err().as_str(), "unavailable");
 }
+
+#[tokio::test]
+async fn all_attempts_together_have_a_deadline() {
+    let server = Server::start(|_, _, _| SILENT()).await;
+    let mut pool = tries(16, &[server.address]);
+    pool.timeouts.connect = Duration::from_millis(50);
+    pool.timeouts.first_byte = Duration::from_millis(100);
+    let world = World::new(pool);
+    let start = std::time::Instant::now();
+    assert_eq!(world.get("/").await.unwrap_err().as_str(), "first_byte_timeout");
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(900), "{took:?}");
+    assert!((2..=4).contains(&server.requests()), "{}", server.requests());
+}
