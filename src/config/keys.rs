@@ -160,7 +160,7 @@ static POOL: Table = Table {
 static MEMBER: Table = table(
     "member",
     &[
-        key("url", Text, Required, "`http://host:port` or `https://host:port`, nothing behind it; `srv+http://_web._tcp.origin.internal` (or `srv+https://`) is all servers of its SRV records, by their weights, those of a lower priority only when the others are down."),
+        key("url", Text, Required, "`http://host:port` or `https://host:port`, nothing behind it; `unix:/path` is a socket; `srv+http://_web._tcp.origin.internal` (or `srv+https://`) is all servers of its SRV records, by their weights, those of a lower priority only when the others are down."),
         key("weight", Count(1, 1000), Is("1"), "Share of keys relative to the others."),
         key("zone", Text, Is(r#""""#), "Where it stands."),
     ],

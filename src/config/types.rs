@@ -209,6 +209,8 @@ pub struct Member {
     pub port: u16,
     /// Whether the name stands for all servers that its SRV records name (`srv+http://`, RFC 2782).
     pub srv: bool,
+    /// `unix:/path`: the socket, in place of host and port, which are then what a request without a Host is for.
+    pub socket: Option<PathBuf>,
     /// Share of keys relative to the others; at least 1.
     pub weight: u32,
     /// Where it stands; `""` is nowhere in particular.

@@ -1,6 +1,7 @@
 //! One server of a pool, at one address: what it carries now and whether it is in.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -23,6 +24,12 @@ pub(super) struct Address {
     pub alternate: Option<SocketAddr>,
 }
 
+impl Address {
+    /// Of a member behind a socket: it has none.
+    pub(super) const NONE: Self =
+        Self { primary: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), alternate: None };
+}
+
 /// The part of a member that its configuration decides: shared by all addresses of a name.
 pub(super) struct Origin {
     pub pool: Arc<str>,
@@ -30,6 +37,8 @@ pub(super) struct Origin {
     pub name: Arc<str>,
     pub authority: Arc<str>,
     pub zone: String,
+    /// Where it listens, if that is no address.
+    pub socket: Option<PathBuf>,
     /// An SRV record of a lower priority: asked when those of the first are down.
     pub spare: bool,
     pub weight: u32,
@@ -58,7 +67,7 @@ struct Standing {
 
 impl Member {
     pub(super) fn new(origin: Arc<Origin>, address: Address) -> Self {
-        let literal = origin.name.as_ref() == address.primary.to_string();
+        let literal = origin.socket.is_some() || origin.name.as_ref() == address.primary.to_string();
         let label = if literal {
             origin.name.clone()
         } else {

@@ -6,7 +6,7 @@ use tokio_rustls::TlsConnector;
 
 use super::client::Client;
 use super::error::OriginSetupError;
-use super::member::Origin;
+use super::member::{Address, Origin};
 use super::metrics::OriginMetrics;
 use super::pool::{Found, Pool};
 use super::resolve::Name;
@@ -34,6 +34,10 @@ impl Origins {
             let started = Arc::new(Pool::new(pool.clone(), s3, maker.clone(), metrics.clone()));
             for (slot, member) in pool.members.iter().enumerate() {
                 let origin = if member.srv { None } else { Some(maker.member(member)?) };
+                if let (Some(origin), true) = (&origin, member.socket.is_some()) {
+                    started.set(slot, Some(vec![Found::new(origin.clone(), vec![Address::NONE])]));
+                    continue;
+                }
                 if let (Some(origin), Some(addresses)) = (&origin, resolve::without_dns(&member.host)) {
                     let addresses = resolve::pair(&addresses, member.port);
                     started.set(slot, Some(vec![Found::new(origin.clone(), addresses)]));
@@ -104,7 +108,10 @@ impl Maker {
         spare: bool,
     ) -> Result<Arc<Origin>, OriginSetupError> {
         let host = if member.host.contains(':') { format!("[{}]", member.host) } else { member.host.clone() };
-        let with_port: Arc<str> = format!("{host}:{}", member.port).into();
+        let with_port: Arc<str> = match &member.socket {
+            Some(socket) => format!("unix:{}", socket.display()).into(),
+            None => format!("{host}:{}", member.port).into(),
+        };
         let default_port = if member.tls { 443 } else { 80 };
         let tls = match &self.connector {
             Some(connector) if member.tls => {
@@ -118,6 +125,7 @@ impl Maker {
             metrics: self.metrics.member(&self.name, &with_port),
             name: with_port,
             zone: member.zone.clone(),
+            socket: member.socket.clone(),
             spare,
             weight: member.weight,
             tls,

@@ -133,6 +133,9 @@ fn pool(out: &mut impl Write, pool: &Pool) -> Result {
 
 fn url(member: &Member) -> String {
     let scheme = if member.tls { "https" } else { "http" };
+    if let Some(socket) = &member.socket {
+        return format!("unix:{}", socket.display());
+    }
     if member.srv {
         return format!("srv+{scheme}://{}", member.host);
     }

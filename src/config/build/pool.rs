@@ -1,5 +1,7 @@
 //! `[[pool]]`
 
+use std::path::PathBuf;
+
 use http::HeaderValue;
 use http::uri::Authority;
 
@@ -82,7 +84,7 @@ fn members(section: Section<'_>) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for entry in section.sections("members") {
         let Some(url) = entry.filled("url") else { continue };
-        let Endpoint { tls, host, port, srv } = match endpoint(&url) {
+        let Endpoint { tls, host, port, srv, socket } = match endpoint(&url) {
             Ok(endpoint) => endpoint,
             Err(why) => {
                 entry.error(
@@ -92,11 +94,14 @@ fn members(section: Section<'_>) -> Vec<Member> {
                 continue;
             }
         };
-        if members.iter().any(|other| other.host == host && other.port == port && other.srv == srv) {
+        if members
+            .iter()
+            .any(|other| (&other.host, other.port, other.srv, &other.socket) == (&host, port, srv, &socket))
+        {
             entry.error("url", format!("{} has the member {} twice", section.name(), entry.shown("url")));
         }
         let zone = entry.text("zone").unwrap_or_default();
-        members.push(Member { tls, host, port, srv, weight: entry.count("weight"), zone });
+        members.push(Member { tls, host, port, srv, socket, weight: entry.count("weight"), zone });
     }
     members
 }
@@ -110,6 +115,9 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
+/// Bytes of a socket's path: `sun_path` less its NUL.
+const MAX_SOCKET: usize = 107;
+
 /// What a member's URL says.
 #[derive(Debug, PartialEq)]
 struct Endpoint {
@@ -118,9 +126,24 @@ struct Endpoint {
     host: String,
     port: u16,
     srv: bool,
+    socket: Option<PathBuf>,
+}
+
+/// A path that fits into a socket's address.
+fn socket(path: &str) -> Result<Endpoint, String> {
+    if !path.starts_with('/') || path.ends_with('/') {
+        return Err("a socket is \"unix:/path\"".to_owned());
+    }
+    if path.len() > MAX_SOCKET || path.contains('\0') {
+        return Err(format!("a socket's path has at most {MAX_SOCKET} bytes"));
+    }
+    Ok(Endpoint { tls: false, host: "localhost".to_owned(), port: 80, srv: false, socket: Some(path.into()) })
 }
 
 fn endpoint(url: &str) -> Result<Endpoint, String> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        return socket(path);
+    }
     let (tls, srv, rest) = match url.split_once("://") {
         Some(("http", rest)) => (false, false, rest),
         Some(("https", rest)) => (true, false, rest),
@@ -128,7 +151,7 @@ fn endpoint(url: &str) -> Result<Endpoint, String> {
         Some(("srv+https", rest)) => (true, true, rest),
         _ => {
             return Err(
-                "a member is \"http://host:port\", \"https://host:port\" or \"srv+http://name\"".to_owned()
+                "a member is \"http://host:port\", \"https://host:port\", \"srv+http://name\" or \"unix:/path\"".to_owned()
             );
         }
     };
@@ -171,7 +194,7 @@ fn endpoint(url: &str) -> Result<Endpoint, String> {
             .map_err(|_| "its host is no IPv6 address".to_owned())?,
         None => hosts::name(host).map_err(|why| format!("its host {why}"))?,
     };
-    Ok(Endpoint { tls, host, port, srv })
+    Ok(Endpoint { tls, host, port, srv, socket: None })
 }
 
 fn timeouts(section: Section<'_>) -> Timeouts {
@@ -252,8 +275,11 @@ mod tests {
 
     #[test]
     fn endpoints() {
-        let ok = |tls, host: &str, port| Ok(Endpoint { tls, host: host.to_owned(), port, srv: false });
-        let srv = |tls, host: &str| Ok(Endpoint { tls, host: host.to_owned(), port: 0, srv: true });
+        let ok = |tls, host: &str, port| {
+            Ok(Endpoint { tls, host: host.to_owned(), port, srv: false, socket: None })
+        };
+        let srv =
+            |tls, host: &str| Ok(Endpoint { tls, host: host.to_owned(), port: 0, srv: true, socket: None });
         assert_eq!(endpoint("srv+http://_web._tcp.Origin.internal"), srv(false, "_web._tcp.origin.internal"));
         assert_eq!(
             endpoint("srv+https://_web._tcp.origin.internal/"),
@@ -263,6 +289,8 @@ mod tests {
         assert_eq!(endpoint("https://Origin.example/"), ok(true, "origin.example", 443));
         assert_eq!(endpoint("http://[::1]:9000"), ok(false, "::1", 9000));
         assert_eq!(endpoint("https://[::1]"), ok(true, "::1", 443));
+        let found = endpoint("unix:/run/app.sock").unwrap();
+        assert_eq!((found.socket, found.tls), (Some("/run/app.sock".into()), false));
         for bad in [
             "",
             "origin",
@@ -283,6 +311,10 @@ mod tests {
             "srv+http://[::1]",
             "srv+ftp://a",
             "srv+http://",
+            "unix:",
+            "unix:run/app.sock",
+            "unix:/run/",
+            &format!("unix:/{}", "a".repeat(108)),
         ] {
             assert!(endpoint(bad).is_err(), "{bad}");
         }

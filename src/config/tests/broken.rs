@@ -44,7 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a/x\" }]", &[r#"e.toml:11: pool "b" has a member "http://a/x": a path has no place in it"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a?x\" }]", &[r#"e.toml:11: pool "b" has a member "http://a?x": a query has no place in it"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://me:pw@a\" }]", &[r#"e.toml:11: pool "b" has a member "http://…@a": user and password have no place in it"#]),
-    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"ftp://a\" }]", &[r#"e.toml:11: pool "b" has a member "ftp://a": a member is "http://host:port", "https://host:port" or "srv+http://name""#]),
+    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"ftp://a\" }]", &[r#"e.toml:11: pool "b" has a member "ftp://a": a member is "http://host:port", "https://host:port", "srv+http://name" or "unix:/path""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }, { url = \"http://A:80\" }]", &[r#"e.toml:11: pool "b" has the member "http://A:80" twice"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ weight = 1 }]", &["e.toml:11: member has no url"]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\nhost = \"a b\"", &[r#"e.toml:12: pool "b" has a host that is none: "a b""#]),

@@ -138,6 +138,7 @@ impl Target {
                 port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
                 host: endpoint,
                 srv: false,
+                socket: None,
                 weight: 1,
                 zone: String::new(),
             },

@@ -167,7 +167,15 @@ pub fn pool(members: &[SocketAddr]) -> Pool {
 }
 
 pub fn member(host: &str, port: u16) -> config::Member {
-    config::Member { tls: false, host: host.into(), port, srv: false, weight: 1, zone: String::new() }
+    config::Member {
+        tls: false,
+        host: host.into(),
+        port,
+        srv: false,
+        socket: None,
+        weight: 1,
+        zone: String::new(),
+    }
 }
 
 /// A process with this pool as its only one.
