@@ -4,7 +4,8 @@
 //! origin says               those who wait are told
 //! ------------------------  ------------------------------------------------------------
 //! 304 to our validators     Settled: the stored object, its head brought up to date
-//! 5xx, or nothing at all    Settled: the stored object, if stale-if-error allows; else Failed
+//! 5xx                       Settled: the stored object, if stale-if-error allows; else the 5xx
+//! nothing at all            Settled: the stored object, unless its windows or must-revalidate forbid it; else Failed
 //! a response to store       Storing: its head; the body is followed while it arrives
 //! a response not to store   Released; who started the fill takes the response itself
 //! ```
@@ -23,11 +24,11 @@ use crate::cache::growing::{Broken, Growing};
 use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Object, WholeBuilder};
+use crate::config::CacheRules;
 use crate::http::cache_control::RequestDirectives;
-use crate::http::refusal::Refusal;
 use crate::http::time::Time;
-use crate::origin::{OriginResponse, Trip};
-use crate::policy::decide::may_serve_on_error;
+use crate::origin::{FetchError, OriginResponse, Trip};
+use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
@@ -40,6 +41,52 @@ use super::worker::Worker;
 
 /// How long a key whose response could not be stored is remembered as such.
 const REMEMBER_UNCACHEABLE: Duration = Duration::from_secs(60);
+
+/// How an origin failed, as far as what is stored may stand in for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody answered (RFC 9111 §4.2.4, "disconnected").
+    Disconnected,
+    /// The answer was of no use.
+    Unusable,
+    /// 500, 502, 503 or 504 (RFC 5861 §4).
+    Status(StatusCode),
+}
+
+impl Failure {
+    /// Of a fetch without a response.
+    pub fn of(error: &FetchError) -> Self {
+        if error.is_disconnected() { Failure::Disconnected } else { Failure::Unusable }
+    }
+
+    /// `None` if the status is no failure.
+    pub fn of_status(status: StatusCode) -> Option<Self> {
+        matches!(status.as_u16(), 500 | 502 | 503 | 504).then_some(Failure::Status(status))
+    }
+
+    /// Whether `object` may be served for it.
+    pub fn excuses(
+        self,
+        object: &Object,
+        directives: &RequestDirectives,
+        rules: &CacheRules,
+        now: Time,
+    ) -> bool {
+        let freshness = &object.meta.freshness;
+        match self {
+            Failure::Disconnected => may_serve_disconnected(freshness, directives, rules, now),
+            Failure::Unusable | Failure::Status(_) => may_serve_on_error(freshness, directives, now),
+        }
+    }
+
+    /// The origin's status, if it had one.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Failure::Status(status) => Some(status.as_u16()),
+            Failure::Disconnected | Failure::Unusable => None,
+        }
+    }
+}
 
 /// What is to be fetched, and what stands in for it.
 pub struct Plan {
@@ -96,13 +143,14 @@ impl Filling<'_> {
     async fn run(&self, private: oneshot::Sender<Private>) {
         let mut confirming = self.plan.stale.as_ref().filter(|object| object.meta.has_validator());
         loop {
-            let request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head));
+            let mut request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head));
+            request.stand_in = self.plan.stale.is_some();
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
                 Err(error) => {
                     tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    return self.failed(error.refusal());
+                    return self.failed(&error);
                 }
             };
             let _ = self.plan.trip.set(response.trip.clone());
@@ -123,18 +171,19 @@ impl Filling<'_> {
         self.worker.shared.clock.now()
     }
 
-    /// The origin failed: what is stored stands in, if it may (RFC 5861 §4).
-    fn failed(&self, refusal: Refusal) {
-        self.tell(self.stand_in(None).unwrap_or(Progress::Failed(refusal)));
+    /// There is no answer: what is stored stands in, if it may.
+    fn failed(&self, error: &FetchError) {
+        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(error.refusal())));
     }
 
-    fn stand_in(&self, status: Option<StatusCode>) -> Option<Progress> {
+    fn stand_in(&self, failure: Failure) -> Option<Progress> {
         let object = self.plan.stale.as_ref()?;
-        may_serve_on_error(&object.meta.freshness, &self.plan.directives, self.now()).then(|| {
+        let rules = &self.plan.outgoing.route.settings.cache;
+        failure.excuses(object, &self.plan.directives, rules, self.now()).then(|| {
             Progress::Settled(Settled {
                 object: Arc::clone(object),
                 outcome: Outcome::Stale,
-                origin_status: status.map(|status| status.as_u16()),
+                origin_status: failure.status(),
             })
         })
     }
@@ -180,8 +229,8 @@ impl Filling<'_> {
 
     /// A response of its own: stored if it may be, else for the one who asked.
     async fn answered(&self, response: OriginResponse, asked: Time, private: oneshot::Sender<Private>) {
-        if matches!(response.status.as_u16(), 500 | 502 | 503 | 504)
-            && let Some(settled) = self.stand_in(Some(response.status))
+        if let Some(failure) = Failure::of_status(response.status)
+            && let Some(settled) = self.stand_in(failure)
         {
             return self.tell(settled);
         }

@@ -36,6 +36,7 @@ pub struct Outgoing {
     host: HeaderValue,
     scheme: Scheme,
     ring: u64,
+    trailers: bool,
 }
 
 impl Outgoing {
@@ -46,6 +47,8 @@ impl Outgoing {
     pub fn for_fill(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
         let mut outgoing = Self::for_pass(keyed, shared)?;
         outgoing.method = Method::GET;
+        // Trailers are not stored.
+        outgoing.trailers = false;
         for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
             outgoing.headers.remove(name);
         }
@@ -89,6 +92,7 @@ impl Outgoing {
             host: HeaderValue::from_str(host.as_str()).map_err(|_| Refusal::BadHost)?,
             scheme: incoming.scheme,
             ring: keyed.key.ring(),
+            trailers: incoming.takes_trailers,
             headers,
         })
     }
@@ -119,6 +123,9 @@ impl Outgoing {
             headers,
             body,
             key: self.ring,
+            trailers: self.trailers,
+            upgrade: None,
+            stand_in: false,
             on_informational: None,
         }
     }

@@ -23,12 +23,13 @@ use crate::telemetry::Pending;
 
 use super::body::Source;
 use super::fields::Fields;
+use super::filling::Failure;
 use super::keyed::Keyed;
 use super::outgoing::Outgoing;
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::Answer;
+use super::respond::{Answer, Served, from_object};
 use super::storing::{CACHE_STATUS, Stored, as_received, meta};
 use super::worker::Worker;
 
@@ -127,9 +128,20 @@ pub async fn head(
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let asked = worker.shared.clock.now();
     let request = outgoing.with_body(RequestBody::Empty);
-    let response =
-        worker.client.fetch(outgoing.pool, request).await.map_err(|error| Refused::from(error.refusal()))?;
-    recording::trip(pending, Some(&response.trip));
+    let fetched = worker.client.fetch(outgoing.pool, request).await;
+    let failure = match &fetched {
+        Ok(response) => Failure::of_status(response.status),
+        Err(error) => Some(Failure::of(error)),
+    };
+    recording::trip(pending, fetched.as_ref().ok().map(|response| &response.trip));
+    if let (Some(failure), Some(object)) = (failure, stored) {
+        let (rules, now) = (&keyed.request.route().settings.cache, worker.shared.clock.now());
+        if failure.excuses(object, &keyed.directives, rules, now) {
+            let served = Served::StaleIfError(failure.status());
+            return Ok(from_object(object, keyed, served, &worker.shared.server_name, now));
+        }
+    }
+    let response = fetched.map_err(|error| Refused::from(error.refusal()))?;
     if let Some(object) = stored {
         let exchange = Exchange {
             method: &Method::GET,

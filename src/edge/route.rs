@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::cache::invalidation;
-use crate::config::{HostPattern, RouteSettings, Rule, Site};
+use crate::config::{HostPattern, PathPattern, RouteSettings, Rule, Site};
 use crate::http::refusal::Refusal;
+use crate::http::uniform;
 use crate::signed::{PathToken, Verifiers, split_path_token};
 
 use super::sanitize::Incoming;
@@ -91,7 +92,11 @@ impl Sites {
                     verifiers: Verifiers::new(&settings.signed),
                 })
             };
-            let rules = site.rules.iter().map(|rule| (rule.clone(), route(&rule.settings))).collect();
+            let uniform = |rule: &Rule| Rule {
+                path: PathPattern::new(uniform::pattern(rule.path.as_str())),
+                settings: Arc::clone(&rule.settings),
+            };
+            let rules = site.rules.iter().map(|rule| (uniform(rule), route(&rule.settings))).collect();
             let guarded =
                 !site.settings.signed.is_empty() || site.rules.iter().any(|r| !r.settings.signed.is_empty());
             table.sites.push(Served { base: route(&site.settings), rules, site: site.clone(), guarded });

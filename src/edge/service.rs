@@ -32,6 +32,7 @@ use super::refuse::Refused;
 use super::respond::{Answer, Served, from_arriving, from_object};
 use super::route::route;
 use super::sanitize::{Incoming, sanitize};
+use super::tunnel;
 use super::worker::Worker;
 
 /// What is left to do for a request.
@@ -44,6 +45,8 @@ enum Next {
     Purge(Box<Incoming>),
     /// Ask the origin, for this client alone.
     Pass(Box<Keyed>),
+    /// Ask the origin to change protocols.
+    Tunnel(Box<Keyed>),
 }
 
 impl Handler for Worker {
@@ -90,6 +93,9 @@ impl Worker {
         let authorized = authorize(routed, now).map_err(|denied| recording::denied(*denied, pending))?;
         let keyed = keyed(authorized);
         recording::keyed(pending, &keyed);
+        if tunnel::applies(&keyed) {
+            return Ok(Next::Tunnel(Box::new(keyed)));
+        }
         if keyed.cache != CacheUse::Yes {
             return Ok(Next::Pass(Box::new(keyed)));
         }
@@ -118,6 +124,7 @@ impl Worker {
             Next::Answered(answer) => return Ok(answer),
             Next::Purge(incoming) => return purging::method(&self.shared, &incoming, pending).await,
             Next::Fetch(keyed, looked) => (self.fetch(&keyed, looked, pending).await?, keyed),
+            Next::Tunnel(keyed) => (tunnel::pass(self, &keyed, pending).await?, keyed),
             Next::Pass(mut keyed) => (passing::pass(self, &mut keyed, pending).await?, keyed),
         };
         recording::dress(&mut answer, &keyed, pending, &self.hot);

@@ -18,5 +18,6 @@ pub mod range;
 pub mod refusal;
 pub mod structured;
 pub mod time;
+pub mod uniform;
 pub mod uri;
 pub mod vary;

@@ -85,6 +85,17 @@ impl GuardedIo {
         let _ = tokio::time::timeout(LINGER, goodbye).await;
     }
 
+    /// Bytes as they come from now on, after `ahead`, which hyper has read; `None` if some are lost: they came
+    /// before the response did, and were taken for a request that could not be.
+    pub fn into_raw(mut self, ahead: &[u8]) -> Option<Self> {
+        let scan = self.scan.take()?;
+        if scan.lost() || scan.refused().is_some() {
+            return None;
+        }
+        self.prefix.splice(..0, ahead.iter().copied());
+        Some(self)
+    }
+
     fn begin_answer(&mut self, refusal: Refusal) {
         self.refused = Some(refusal);
         if let Some(scan) = &mut self.scan {

@@ -21,6 +21,7 @@ mod serve;
 mod service;
 mod state;
 mod stream;
+mod takeover;
 pub mod tls;
 
 #[cfg(test)]
@@ -30,3 +31,4 @@ pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind};
 pub use handler::{BoxError, Handled, Handler, Peer, PeerAddr, TlsInfo};
 pub use metrics::ServerMetrics;
 pub use serve::{Running, ServeError};
+pub use takeover::{Duplex, Takeover};

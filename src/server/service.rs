@@ -12,10 +12,12 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 
 use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
+use super::takeover::Takeover;
 use crate::config::Limits;
 use crate::http::refusal::Refusal;
 
@@ -32,6 +34,8 @@ pub struct Service<H> {
     pub limits: Arc<Limits>,
     /// `redirect_https`: the port to go to.
     pub redirect: Option<u16>,
+    /// HTTP/1: who has the connection when hyper is done with it.
+    pub takeover: Mutex<Option<Takeover>>,
 }
 
 impl<H: Handler> Service<H> {
@@ -49,18 +53,25 @@ impl<H: Handler> Service<H> {
         }
         // After a panic nothing of this request is looked at again, so no broken state is.
         match catch_unwind(AssertUnwindSafe(|| self.handler.handle(request, &self.peer))) {
-            Ok(Handled::Now(response)) => Called::now(response.map(|body| Tracked::handler(body, in_flight))),
+            Ok(Handled::Now(response)) => Called::now(self.handled(response, in_flight)),
             Ok(Handled::Later(future)) => {
                 let service = Arc::clone(self);
                 Called::Later(Box::pin(async move {
                     match unwound(future).await {
-                        Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
+                        Ok(response) => service.handled(response, in_flight),
                         Err(Panicked) => service.refuse(Refusal::Internal, in_flight),
                     }
                 }))
             }
             Err(_) => Called::now(self.refuse(Refusal::Internal, in_flight)),
         }
+    }
+
+    fn handled(&self, mut response: Response<H::Body>, in_flight: InFlight) -> Response<Tracked<H::Body>> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
+        }
+        response.map(|body| Tracked::handler(body, in_flight))
     }
 
     fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {

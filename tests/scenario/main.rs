@@ -29,4 +29,6 @@ mod routing;
 mod signed;
 mod stale;
 mod storing;
+mod streams;
+mod tunnels;
 mod variants;

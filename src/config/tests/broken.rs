@@ -44,7 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a/x\" }]", &[r#"e.toml:11: pool "b" has a member "http://a/x": a path has no place in it"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a?x\" }]", &[r#"e.toml:11: pool "b" has a member "http://a?x": a query has no place in it"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://me:pw@a\" }]", &[r#"e.toml:11: pool "b" has a member "http://…@a": user and password have no place in it"#]),
-    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"ftp://a\" }]", &[r#"e.toml:11: pool "b" has a member "ftp://a": a member is "http://host:port" or "https://host:port""#]),
+    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"ftp://a\" }]", &[r#"e.toml:11: pool "b" has a member "ftp://a": a member is "http://host:port", "https://host:port", "srv+http://name" or "unix:/path""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }, { url = \"http://A:80\" }]", &[r#"e.toml:11: pool "b" has the member "http://A:80" twice"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ weight = 1 }]", &["e.toml:11: member has no url"]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\nhost = \"a b\"", &[r#"e.toml:12: pool "b" has a host that is none: "a b""#]),
@@ -113,7 +113,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[site.rule]]\npath = \"/a\"\nsigned = [{ scheme = \"cloudfront\", keys = [{ id = \"a\", secret = \"0123456789abcdef\" }] }]", &[r#"e.toml:11: "site.rule.signed.scheme" = "cloudfront" is not supported yet"#]),
     ("[telemetry]\notlp_endpoint = \"http://a\"", &[r#"e.toml:10: "telemetry.otlp_endpoint" is not supported yet"#]),
     ("[cluster]", &[r#"e.toml:9: "cluster" is not supported yet"#]),
-    ("[[pool]]\nname = \"b\"\nbalance = \"round-robin\"\nmembers = [{ url = \"srv+http://a\" }]\n[pool.s3]\nregion = \"r\"", &[r#"e.toml:12: "pool.members.url" = "srv+http://a" is not supported yet"#, r#"e.toml:13: "pool.s3.bucket" = "" is not supported yet"#]),
+    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"srv+http://a:80\" }]", &[r#"e.toml:11: pool "b" has a member "srv+http://a:80": its port is in its SRV records"#]),
 ];
 
 #[test]

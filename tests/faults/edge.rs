@@ -1,0 +1,88 @@
+//! The edge under test, with settings that are sensible for origins that answer within milliseconds.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use seawall::cli::serve::{self, Running};
+use seawall::edge::clock::Clock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::origin::Origin;
+
+/// `pool.breaker.open_for`
+pub const OPEN_FOR: Duration = Duration::from_millis(500);
+
+/// A running edge.
+pub struct Edge {
+    running: Running,
+    /// Its listener.
+    pub address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Edge {
+    /// Over these origins, with `pool` as further keys of their pool.
+    pub async fn start(origins: &[Origin], pool: &str) -> Self {
+        let members: Vec<_> =
+            origins.iter().map(|origin| format!("{{ url = \"http://{}\" }}", origin.address)).collect();
+        let toml = format!(
+            r#"
+[server]
+threads = 2
+shutdown_timeout = "2s"
+[[listener]]
+address = "127.0.0.1:0"
+[[pool]]
+name = "origin"
+members = [{}]
+{pool}
+[pool.timeouts]
+connect = "500ms"
+first_byte = "2s"
+idle = "2s"
+[pool.retry]
+backoff = "10ms"
+hedge_after = "50ms"
+[pool.breaker]
+open_for = "{}ms"
+[pool.health]
+path = "/health"
+interval = "500ms"
+timeout = "400ms"
+unhealthy_after = 2
+healthy_after = 1
+[[site]]
+hosts = ["faults.example"]
+pool = "origin"
+[admin]
+address = "127.0.0.1:0"
+[log]
+level = "error"
+"#,
+            members.join(", "),
+            OPEN_FOR.as_millis()
+        );
+        let config = seawall::config::load_from(&toml, "edge.toml", std::iter::empty::<(String, String)>());
+        let config = config.unwrap_or_else(|errors| panic!("{errors}\nin\n{toml}"));
+        let start = tokio::task::spawn_blocking(move || serve::start(config, Clock::system()));
+        let running = start.await.unwrap().unwrap();
+        let (address, admin) = (running.addresses()[0].address, running.admin_address().unwrap());
+        Self { running, address, admin }
+    }
+
+    /// A scrape.
+    pub async fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.admin).await.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// Drains and stops it.
+    pub async fn stop(self) {
+        tokio::task::spawn_blocking(move || self.running.stop()).await.unwrap();
+    }
+}
