@@ -6,14 +6,18 @@
 //! | `object` | a stored response: `Meta` and a body |
 //! | `variants` | which variants a key has, told apart by Vary |
 //! | `memory` | the RAM tier |
+//! | `slice` | a large body in pieces, and the manifest that ties them |
 //! | `growing` | a body that is read while it arrives |
 //! | `fill` | an origin fetch that many requests wait for |
+//! | `flight` | slices on their way, for all who want them |
 //! | `metrics` | sizes, evictions, fills |
 
 pub mod fill;
+pub mod flight;
 pub mod growing;
 pub mod key;
 pub mod memory;
 pub mod metrics;
 pub mod object;
+pub mod slice;
 pub mod variants;

@@ -1,12 +1,14 @@
 //! A stored response.
 
 use std::mem::size_of;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::key::Key;
+use super::slice::Manifest;
 use crate::http::time::Time;
 use crate::policy::decide::Stored;
 use crate::policy::freshness::Freshness;
@@ -179,13 +181,45 @@ pub struct Object {
     /// All but the body.
     pub meta: Meta,
     /// The body.
-    pub body: Whole,
+    pub body: Content,
+}
+
+/// Where an object's body is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Here.
+    Whole(Whole),
+    /// In slices, which are entries of their own and need not all be there.
+    Sliced(Arc<Manifest>),
+}
+
+impl Content {
+    /// Length of the whole body in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Whole(whole) => whole.len(),
+            Content::Sliced(manifest) => manifest.complete(),
+        }
+    }
+
+    /// Whether it has no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Content::Whole(whole) => whole.weight(),
+                Content::Sliced(manifest) => manifest.weight(),
+            }
+    }
 }
 
 impl Object {
     /// Bytes it takes in RAM.
     pub fn weight(&self) -> usize {
-        self.meta.weight() + size_of::<Whole>() + self.body.weight()
+        self.meta.weight() + self.body.weight()
     }
 }
 

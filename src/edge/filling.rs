@@ -6,14 +6,17 @@
 //! 304 to our validators     Settled: the stored object, its head brought up to date
 //! 5xx, or nothing at all    Settled: the stored object, if stale-if-error allows; else Failed
 //! a response to store       Storing: its head; the body is followed while it arrives
+//! one too large, or a part   Sliced: its head and manifest; slices are read as they are brought
 //! a response not to store   Released; who started the fill takes the response itself
 //! ```
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_RANGE, ETAG};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
@@ -21,11 +24,12 @@ use tokio::sync::oneshot;
 use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
 use crate::cache::key::Key;
-use crate::cache::object::{Meta, Object, WholeBuilder};
+use crate::cache::object::{Content, Meta, Object, WholeBuilder};
+use crate::cache::slice::Manifest;
 use crate::http::cache_control::RequestDirectives;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
-use crate::origin::{OriginResponse, Trip};
+use crate::origin::{OriginBody, OriginResponse, Trip};
 use crate::policy::decide::may_serve_on_error;
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
@@ -33,6 +37,9 @@ use crate::policy::storable::{Exchange, storable};
 use crate::policy::update;
 
 use super::outgoing::Outgoing;
+use super::slicing::asked::Asked;
+use super::slicing::begin::{self, Begun, Brings};
+use super::slicing::producer::Producer;
 use super::storing::{Stored, meta};
 use super::worker::Worker;
 
@@ -47,6 +54,8 @@ pub struct Plan {
     pub outgoing: Outgoing,
     /// A stored response to confirm, or to serve when the origin fails.
     pub stale: Option<Arc<Object>>,
+    /// The part of it that is to be asked for, if not the whole.
+    pub range: Option<Asked>,
     /// What the client that began it wants of a cache.
     pub directives: RequestDirectives,
     /// Filled in when the origin answers, for the log of who began the fill.
@@ -61,6 +70,14 @@ pub struct Private {
     pub reason: &'static str,
 }
 
+/// How a response is kept.
+enum Kept {
+    /// Whole: its head, and its length if that is known.
+    Whole(Box<Meta>, Option<u64>),
+    /// In slices: the head of the whole, what ties them, and which of them this response brings.
+    Sliced(Box<Meta>, Manifest, Brings),
+}
+
 /// Runs a fill to its end. `private` receives a response that is not stored.
 pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot::Sender<Private>) {
     let metrics = &worker.shared.cache_metrics;
@@ -68,7 +85,13 @@ pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot:
     metrics.fills_active.inc();
     let active = scopeguard(metrics.fills_active.clone());
     let filling = Filling { worker: &worker, plan: &plan, leading: &leading };
-    filling.run(private).await;
+    let bringing = filling.run(private).await;
+    // The manifest is stored: whoever comes now finds it, and what is on its way, without this fill.
+    drop(leading);
+    if let Some(Bringing { producer, body, at }) = bringing {
+        drop(plan);
+        producer.bring(body, at).await;
+    }
     drop(active);
 }
 
@@ -83,6 +106,13 @@ fn scopeguard(gauge: prometheus::IntGauge) -> impl Drop {
     Guard(gauge)
 }
 
+/// Slices to be brought once those who waited have been told.
+struct Bringing {
+    producer: Producer,
+    body: OriginBody,
+    at: u64,
+}
+
 struct Filling<'a> {
     worker: &'a Worker,
     plan: &'a Plan,
@@ -90,28 +120,35 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    async fn run(&self, private: oneshot::Sender<Private>) {
+    async fn run(&self, private: oneshot::Sender<Private>) -> Option<Bringing> {
         let mut confirming = self.plan.stale.as_ref().filter(|object| object.meta.has_validator());
+        let mut range = self.plan.range.as_ref();
         loop {
-            let request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head));
+            let request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head), range);
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
                 Err(error) => {
                     tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    return self.failed(error.refusal());
+                    self.failed(error.refusal());
+                    return None;
                 }
             };
             let _ = self.plan.trip.set(response.trip.clone());
-            match confirming {
-                Some(object) if response.status == StatusCode::NOT_MODIFIED => {
+            match (confirming, range) {
+                (Some(object), _) if response.status == StatusCode::NOT_MODIFIED => {
                     if update::selects(&object.meta.head, &response.headers) {
-                        return self.confirmed(object, &response, asked);
+                        self.confirmed(object, &response, asked);
+                        return None;
                     }
                     // It speaks of another response than the one we hold: ask again, without conditions.
                     confirming = None;
                 }
-                _ => return self.answered(response, asked, private).await,
+                // It speaks of the first range only, and the client may want the whole.
+                (_, Some(wanted)) if response.status == StatusCode::RANGE_NOT_SATISFIABLE && !wanted.sole => {
+                    range = None;
+                }
+                _ => return self.answered(response, range, asked, private).await,
             }
         }
     }
@@ -149,6 +186,7 @@ impl Filling<'_> {
         };
         let updated = storable(&exchange, &self.plan.outgoing.route.settings.cache).map(|freshness| {
             let meta = meta(self.stored(&exchange, freshness), Some(object.body.len()));
+            // The slices stay what they are: their manifest has the tag they were fetched by.
             Arc::new(Object { meta, body: object.body.clone() })
         });
         let memory = &self.worker.shared.memory;
@@ -171,29 +209,28 @@ impl Filling<'_> {
     }
 
     /// A response of its own: stored if it may be, else for the one who asked.
-    async fn answered(&self, response: OriginResponse, asked: Time, private: oneshot::Sender<Private>) {
+    async fn answered(
+        &self,
+        response: OriginResponse,
+        range: Option<&Asked>,
+        asked: Time,
+        private: oneshot::Sender<Private>,
+    ) -> Option<Bringing> {
         if matches!(response.status.as_u16(), 500 | 502 | 503 | 504)
             && let Some(settled) = self.stand_in(Some(response.status))
         {
-            return self.tell(settled);
+            self.tell(settled);
+            return None;
         }
-        let exchange = Exchange {
-            method: &Method::GET,
-            request: &self.plan.outgoing.headers,
-            status: response.status,
-            response: &response.headers,
-            request_time: asked,
-            response_time: self.now(),
-        };
-        let length = http_body::Body::size_hint(&response.body).exact();
-        let most = self.worker.shared.max_object;
-        let refused = match storable(&exchange, &self.plan.outgoing.route.settings.cache) {
-            Err(reason) => reason.as_str(),
-            Ok(_) if length.is_some_and(|length| length > most) => "too_large",
-            Ok(freshness) => {
-                let meta = meta(self.stored(&exchange, freshness), length);
-                return self.store(meta, length, response).await;
+        let refused = match self.kept(&response, range, asked) {
+            Ok(Kept::Whole(meta, length)) => {
+                self.store(*meta, length, response).await;
+                return None;
             }
+            Ok(Kept::Sliced(meta, manifest, brings)) => {
+                return self.slice(*meta, manifest, brings, response.body);
+            }
+            Err(refused) => refused,
         };
         self.not_stored(refused);
         let memory = &self.worker.shared.memory;
@@ -205,6 +242,72 @@ impl Filling<'_> {
         self.tell(Progress::Released(refused));
         // Nobody takes it if the client left.
         let _ = private.send(Private { response, reason: refused });
+        None
+    }
+
+    /// How a response is to be kept, or why not.
+    fn kept(
+        &self,
+        response: &OriginResponse,
+        range: Option<&Asked>,
+        asked: Time,
+    ) -> Result<Kept, &'static str> {
+        let length = http_body::Body::size_hint(&response.body).exact();
+        let brought = range.filter(|_| response.status == StatusCode::PARTIAL_CONTENT);
+        let brought = brought.map(|range| range.brought(&response.headers, length).ok_or("odd_range"));
+        let brought = brought.transpose()?;
+        let mut head = Cow::Borrowed(&response.headers);
+        if brought.is_some() {
+            // What is kept is the whole, of which this is a part.
+            head.to_mut().remove(CONTENT_RANGE);
+        }
+        let exchange = Exchange {
+            method: &Method::GET,
+            request: &self.plan.outgoing.headers,
+            status: if brought.is_some() { StatusCode::OK } else { response.status },
+            response: &head,
+            request_time: asked,
+            response_time: self.now(),
+        };
+        let rules = &self.plan.outgoing.route.settings.cache;
+        let freshness = storable(&exchange, rules).map_err(|reason| reason.as_str())?;
+        let length = brought.map_or(length, |(_, complete)| Some(complete));
+        let meta = Box::new(meta(self.stored(&exchange, freshness), length));
+        let most = self.worker.shared.max_object;
+        let manifest = |complete| {
+            let etag = response.headers.get(ETAG);
+            Manifest::new(&self.plan.key, meta.variant.as_ref(), etag, complete, rules.slice)
+        };
+        match (brought, length) {
+            (None, Some(length)) if length > most && exchange.status == StatusCode::OK => {
+                let manifest = manifest(length).ok_or("too_large")?;
+                let wanted = range.and_then(|range| range.start(length)).unwrap_or(0);
+                Ok(Kept::Sliced(meta, manifest, Brings { at: 0, end: length, wanted }))
+            }
+            (None, Some(length)) if length > most => Err("too_large"),
+            (None, _) => Ok(Kept::Whole(meta, length)),
+            (Some((bytes, complete)), _) => {
+                let whole = bytes.len() == complete;
+                if whole && complete <= rules.slice.min(most) {
+                    return Ok(Kept::Whole(meta, length));
+                }
+                match manifest(complete) {
+                    Some(manifest) => {
+                        let brings = Brings { at: bytes.first, end: bytes.last + 1, wanted: bytes.first };
+                        Ok(Kept::Sliced(meta, manifest, brings))
+                    }
+                    None if whole && complete <= most => Ok(Kept::Whole(meta, length)),
+                    None => Err("weak_validator"),
+                }
+            }
+        }
+    }
+
+    fn slice(&self, meta: Meta, manifest: Manifest, brings: Brings, body: OriginBody) -> Option<Bringing> {
+        let Begun { sliced, producer } =
+            begin::begin(&self.worker.shared, &self.plan.key, meta, manifest, brings);
+        self.tell(Progress::Sliced(sliced));
+        producer.map(|(producer, at)| Bringing { producer, body, at })
     }
 
     fn stored<'e>(&'e self, exchange: &'e Exchange<'e>, freshness: Freshness) -> Stored<'e> {
@@ -223,7 +326,7 @@ impl Filling<'_> {
                 self.worker
                     .shared
                     .memory
-                    .store(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
+                    .store(&self.plan.key, Arc::new(Object { meta, body: Content::Whole(body.finish()) }));
                 self.worker.shared.cache_metrics.stores.inc();
                 growing.finish(Ok(()));
             }

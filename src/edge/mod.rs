@@ -8,7 +8,7 @@
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
 //! | 5 lookup | `lookup` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `outgoing`, `filling`, `passing`, `storing` | `Decision` → an object, or a response of the client's own |
+//! | 7 fetch | `outgoing`, `filling`, `passing`, `storing`, `slicing` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
 //! `service` calls them one after the other.
@@ -28,5 +28,6 @@ pub mod respond;
 pub mod route;
 pub mod sanitize;
 pub mod service;
+pub mod slicing;
 pub mod storing;
 pub mod worker;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::cache::fill::{Fill, Leading, Progress, Settled, Side};
 use crate::cache::key::KeyHash;
-use crate::cache::object::Object;
+use crate::cache::object::{Content, Object};
 use crate::http::cache_status::Fwd;
 use crate::http::refusal::Refusal;
 use crate::http::vary;
@@ -27,9 +27,11 @@ use super::outgoing::Outgoing;
 use super::passing;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::{Answer, Served, from_arriving, from_object};
+use super::respond::{Answer, Served, from_arriving, from_whole};
 use super::route::route;
 use super::sanitize::sanitize;
+use super::slicing::asked::Asked;
+use super::slicing::own;
 use super::worker::Worker;
 
 impl Handler for Worker {
@@ -83,12 +85,12 @@ impl Worker {
                 let settings = &keyed.request.route().settings.cache;
                 let stored = looked.found.object().map(|object| object.meta.stored());
                 match decide::decide(stored, &keyed.directives, settings, now) {
-                    Decision::Serve => self.serve(&looked, &keyed, Served::Hit)?,
+                    Decision::Serve => self.serve(&looked, &keyed, Served::Hit, pending).await?,
                     Decision::ServeStale { refresh } => {
                         if refresh {
                             self.refresh(&keyed, &looked);
                         }
-                        self.serve(&looked, &keyed, Served::Stale)?
+                        self.serve(&looked, &keyed, Served::Stale, pending).await?
                     }
                     Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
                     Decision::Revalidate | Decision::Fetch => {
@@ -104,23 +106,45 @@ impl Worker {
         Ok(answer)
     }
 
-    fn serve(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Result<Answer, Refused> {
+    async fn serve(
+        &self,
+        looked: &Lookup,
+        keyed: &Keyed,
+        served: Served,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
         // Decided from an object, so there is one.
         let object = looked.found.object().ok_or(Refusal::Internal)?;
-        Ok(from_object(object, keyed, served, &self.shared.server_name, self.shared.clock.now()))
+        self.answer_from(object, keyed, served, pending).await
+    }
+
+    async fn answer_from(
+        &self,
+        object: &Arc<Object>,
+        keyed: &Keyed,
+        served: Served,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
+        let (name, now) = (&self.shared.server_name, self.shared.clock.now());
+        match &object.body {
+            Content::Whole(whole) => Ok(from_whole(object, whole, keyed, served, name, now)),
+            Content::Sliced(manifest) => {
+                self.sliced(Arc::clone(object), Arc::clone(manifest), keyed, served, pending).await
+            }
+        }
     }
 
     /// Brings a stale object up to date behind the request's back, unless somebody does already.
     fn refresh(&self, keyed: &Keyed, looked: &Lookup) {
         let Side::Lead(leading) = self.shared.fills.join(looked.place) else { return };
-        if let Ok(plan) = self.plan(keyed, looked.found.object().cloned()) {
+        if let Ok(plan) = self.plan(keyed, looked.found.object().cloned(), None) {
             let (private, _) = oneshot::channel();
             tokio::spawn(filling::run(self.clone(), plan, leading, private));
         }
     }
 
     /// From the origin: as the one who asks it, or behind somebody who does.
-    async fn fetch(&self, keyed: &Keyed, looked: Lookup, pending: &mut Pending) -> Result<Answer, Refused> {
+    pub(in crate::edge) async fn fetch(&self, keyed: &Keyed, looked: Lookup, pending: &mut Pending) -> Result<Answer, Refused> {
         if keyed.request.incoming().method == Method::HEAD {
             return passing::head(self, keyed, looked.found.object(), pending).await;
         }
@@ -130,6 +154,9 @@ impl Worker {
             Found::OtherVariants => Fwd::VaryMiss,
             Found::Uncacheable | Found::Nothing => Fwd::UriMiss,
         };
+        if matches!(looked.found, Found::Uncacheable) && own::wants_range(keyed) {
+            return own::pass(self, keyed, reason, "uncacheable", pending).await;
+        }
         if !settings.collapse || matches!(looked.found, Found::Uncacheable) {
             return self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await;
         }
@@ -144,25 +171,38 @@ impl Worker {
                     let now = self.shared.clock.now();
                     if let Decision::Serve = decide::decide(stored, &keyed.directives, settings, now) {
                         drop(leading);
-                        return self.serve(&again, keyed, Served::Hit);
+                        return self.serve(&again, keyed, Served::Hit, pending).await;
                     }
                     return self.lead(keyed, again.found.object().cloned(), leading, reason, pending).await;
                 }
-                Side::Follow(fill) => match self.follow(keyed, &fill, reason).await {
-                    Followed::Answer(answer) => return answer,
+                Side::Follow(fill) => match self.follow(keyed, &fill).await {
+                    Followed::Told(progress) => return self.told(progress, keyed, reason, true, pending).await,
                     Followed::OtherVariant(other) => place = other,
                     Followed::Alone => break,
                 },
             }
         }
+        let uncacheable = matches!(
+            lookup(keyed, &self.shared.memory, self.shared.clock.now()).found,
+            Found::Uncacheable
+        );
+        if uncacheable && own::wants_range(keyed) {
+            return own::pass(self, keyed, reason, "uncacheable", pending).await;
+        }
         self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await
     }
 
-    fn plan(&self, keyed: &Keyed, stale: Option<Arc<Object>>) -> Result<Plan, Refusal> {
+    fn plan(
+        &self,
+        keyed: &Keyed,
+        stale: Option<Arc<Object>>,
+        range: Option<Asked>,
+    ) -> Result<Plan, Refusal> {
         Ok(Plan {
             key: keyed.key.clone(),
             outgoing: Outgoing::for_fill(keyed, &self.shared)?,
             stale,
+            range,
             directives: keyed.directives.clone(),
             trip: Arc::new(OnceLock::new()),
         })
@@ -177,7 +217,14 @@ impl Worker {
         reason: Fwd,
         pending: &mut Pending,
     ) -> Result<Answer, Refused> {
-        let plan = self.plan(keyed, stale)?;
+        let range = match own::wants_range(keyed) {
+            true => {
+                let slice = keyed.request.route().settings.cache.slice;
+                Asked::of(&keyed.request.incoming().headers, slice)
+            }
+            false => None,
+        };
+        let plan = self.plan(keyed, stale, range)?;
         let fill = Arc::clone(leading.fill());
         let trip = Arc::clone(&plan.trip);
         let (sender, receiver) = oneshot::channel();
@@ -187,15 +234,19 @@ impl Worker {
         match told {
             Progress::Released(_) => {
                 // A fill that is abandoned without a response has panicked.
-                let Private { response, reason: why } = receiver.await.map_err(|_| Refusal::Internal)?;
+                let private = receiver.await.map_err(|_| Refusal::Internal)?;
+                if range.is_some() {
+                    return own::respond(self, keyed, private, reason, pending).await;
+                }
+                let Private { response, reason: why } = private;
                 Ok(passing::respond(self, keyed, response, reason, why))
             }
-            progress => self.told(progress, keyed, reason, false),
+            progress => self.told(progress, keyed, reason, false, pending).await,
         }
     }
 
     /// Waits for somebody else's fill.
-    async fn follow(&self, keyed: &Keyed, fill: &Fill, reason: Fwd) -> Followed {
+    async fn follow(&self, keyed: &Keyed, fill: &Fill) -> Followed {
         let metrics = &self.shared.cache_metrics;
         let wait = keyed.request.route().settings.cache.collapse_timeout;
         let Ok(progress) = tokio::time::timeout(wait, fill.told()).await else {
@@ -204,6 +255,7 @@ impl Worker {
         };
         let meta = match &progress {
             Progress::Storing(arriving) => Some(&arriving.meta),
+            Progress::Sliced(sliced) => Some(&sliced.object.meta),
             Progress::Settled(settled) => Some(&settled.object.meta),
             Progress::Released(why) => {
                 metrics.released.with_label_values(&[why]).inc();
@@ -224,15 +276,16 @@ impl Worker {
             }
         }
         metrics.followers.inc();
-        Followed::Answer(self.told(progress, keyed, reason, true))
+        Followed::Told(progress)
     }
 
-    fn told(
+    async fn told(
         &self,
         progress: Progress,
         keyed: &Keyed,
         reason: Fwd,
         collapsed: bool,
+        pending: &mut Pending,
     ) -> Result<Answer, Refused> {
         let (name, now) = (&self.shared.server_name, self.shared.clock.now());
         match progress {
@@ -240,12 +293,16 @@ impl Worker {
                 let served = Served::Filled { reason, collapsed };
                 Ok(from_arriving(&arriving, keyed, served, name, now))
             }
+            Progress::Sliced(sliced) => {
+                let served = Served::Filled { reason, collapsed };
+                self.answer_from(&sliced.object, keyed, served, pending).await
+            }
             Progress::Settled(Settled { object, outcome, origin_status }) => {
                 let served = match outcome {
                     Outcome::Stale => Served::StaleIfError(origin_status),
                     _ => Served::Revalidated { collapsed },
                 };
-                Ok(from_object(&object, keyed, served, name, now))
+                self.answer_from(&object, keyed, served, pending).await
             }
             Progress::Failed(refusal) => Err(refusal.into()),
             Progress::Released(_) => Err(Refusal::Internal.into()),
@@ -254,7 +311,8 @@ impl Worker {
 }
 
 enum Followed {
-    Answer(Result<Answer, Refused>),
+    /// It is for this request as well.
+    Told(Progress),
     /// The response varies, and is not for this request.
     OtherVariant(KeyHash),
     /// Waiting is over: this request goes to the origin by itself.

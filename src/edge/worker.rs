@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::cache::fill::Fills;
+use crate::cache::flight::Flights;
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
 use crate::config::Limits;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub memory: MemoryTier,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
+    /// Slices that are being fetched.
+    pub flights: Arc<Flights>,
     /// What time it is.
     pub clock: Clock,
     /// What the cache counts.
