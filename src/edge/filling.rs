@@ -80,10 +80,7 @@ enum Kept {
 
 /// Runs a fill to its end. `private` receives a response that is not stored.
 pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot::Sender<Private>) {
-    let metrics = &worker.shared.cache_metrics;
-    metrics.fills.inc();
-    metrics.fills_active.inc();
-    let active = scopeguard(metrics.fills_active.clone());
+    let active = worker.shared.cache_metrics.begin_fill();
     let filling = Filling { worker: &worker, plan: &plan, leading: &leading };
     let bringing = filling.run(private).await;
     // The manifest is stored: whoever comes now finds it, and what is on its way, without this fill.
@@ -93,17 +90,6 @@ pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot:
         producer.bring(body, at).await;
     }
     drop(active);
-}
-
-/// Counts a fill down however it ends.
-fn scopeguard(gauge: prometheus::IntGauge) -> impl Drop {
-    struct Guard(prometheus::IntGauge);
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            self.0.dec();
-        }
-    }
-    Guard(gauge)
 }
 
 /// Slices to be brought once those who waited have been told.

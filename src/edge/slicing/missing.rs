@@ -52,18 +52,19 @@ impl Slices {
         let indices = producer.only_claimed();
         let Some(range) = self.manifest.bytes(&indices) else { return };
         let slices = Arc::clone(self);
+        let active = self.worker.shared.cache_metrics.begin_fill();
         tokio::spawn(async move {
             match slices.ask(range).await {
                 Ok((response, at)) => producer.bring(response.body, at).await,
                 Err(broken) => producer.fail(broken),
             }
+            drop(active);
         });
     }
 
     /// A response of the same version, and the offset its body begins at.
     async fn ask(&self, range: ByteRange) -> Result<(OriginResponse, u64), Broken> {
         let shared = &self.worker.shared;
-        shared.cache_metrics.fills.inc();
         let outgoing = self.outgoing.as_ref().map_err(|_| Broken::Origin)?;
         let asked = shared.clock.now();
         let request = outgoing.more(range, self.manifest.etag());
