@@ -161,9 +161,15 @@ mod tests {
         let slices: Vec<_> = (0..4).map(|i| (ten.start(i), ten.end(i))).collect();
         assert_eq!(slices, [(0, 4), (4, 8), (8, 10), (10, 10)]);
         assert_eq!((ten.index(3), ten.index(4), ten.index(9)), (0, 1, 2));
-        for (from, to, within) in
-            [(0, 10, 0..3), (0, 9, 0..2), (1, 10, 1..3), (1, 8, 1..2), (1, 7, 1..1), (9, 10, 3..3), (8, 99, 2..3)]
-        {
+        for (from, to, within) in [
+            (0, 10, 0..3),
+            (0, 9, 0..2),
+            (1, 10, 1..3),
+            (1, 8, 1..2),
+            (1, 7, 1..1),
+            (9, 10, 3..3),
+            (8, 99, 2..3),
+        ] {
             assert_eq!(ten.within(from, to), within, "{from}..{to}");
         }
         assert_eq!(ten.bytes(&(1..3)), Some(ByteRange { first: 4, last: 9 }));
@@ -191,7 +197,10 @@ mod tests {
         let one = Arc::new(manifest("k", "\"a\"", 10, 4).unwrap());
         let slice = Slice { of: Arc::clone(&one), index: 1, body: Whole::default() };
         assert!(slice.is(&one, 1));
-        assert!(slice.is(&Arc::new(manifest("k", "\"a\"", 10, 4).unwrap()), 1), "learnt anew, the same bytes");
+        assert!(
+            slice.is(&Arc::new(manifest("k", "\"a\"", 10, 4).unwrap()), 1),
+            "learnt anew, the same bytes"
+        );
         assert!(!slice.is(&one, 2));
         assert!(!slice.is(&Arc::new(manifest("k", "\"b\"", 10, 4).unwrap()), 1));
     }

@@ -144,7 +144,12 @@ impl Worker {
     }
 
     /// From the origin: as the one who asks it, or behind somebody who does.
-    pub(in crate::edge) async fn fetch(&self, keyed: &Keyed, looked: Lookup, pending: &mut Pending) -> Result<Answer, Refused> {
+    pub(in crate::edge) async fn fetch(
+        &self,
+        keyed: &Keyed,
+        looked: Lookup,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
         if keyed.request.incoming().method == Method::HEAD {
             return passing::head(self, keyed, looked.found.object(), pending).await;
         }
@@ -176,28 +181,23 @@ impl Worker {
                     return self.lead(keyed, again.found.object().cloned(), leading, reason, pending).await;
                 }
                 Side::Follow(fill) => match self.follow(keyed, &fill).await {
-                    Followed::Told(progress) => return self.told(progress, keyed, reason, true, pending).await,
+                    Followed::Told(progress) => {
+                        return self.told(progress, keyed, reason, true, pending).await;
+                    }
                     Followed::OtherVariant(other) => place = other,
                     Followed::Alone => break,
                 },
             }
         }
-        let uncacheable = matches!(
-            lookup(keyed, &self.shared.memory, self.shared.clock.now()).found,
-            Found::Uncacheable
-        );
+        let uncacheable =
+            matches!(lookup(keyed, &self.shared.memory, self.shared.clock.now()).found, Found::Uncacheable);
         if uncacheable && own::wants_range(keyed) {
             return own::pass(self, keyed, reason, "uncacheable", pending).await;
         }
         self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await
     }
 
-    fn plan(
-        &self,
-        keyed: &Keyed,
-        stale: Option<Arc<Object>>,
-        range: Option<Asked>,
-    ) -> Result<Plan, Refusal> {
+    fn plan(&self, keyed: &Keyed, stale: Option<Arc<Object>>, range: Option<Asked>) -> Result<Plan, Refusal> {
         Ok(Plan {
             key: keyed.key.clone(),
             outgoing: Outgoing::for_fill(keyed, &self.shared)?,

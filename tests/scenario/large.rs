@@ -8,6 +8,9 @@ use crate::world::{Answer, Received};
 /// The smallest slice there is.
 pub const SLICE: u64 = 64 * 1024;
 
+const BLOCK: u64 = 4096;
+const PERIOD: u64 = 251;
+
 /// An object, as its origin has it now; clones are the same one.
 #[derive(Clone)]
 pub struct Large {
@@ -37,10 +40,19 @@ impl Large {
         self.sent.load(Ordering::SeqCst)
     }
 
-    /// Bytes `from..to` of it as it is now.
+    /// Bytes `from..to` of it as it is now: a prime period, shifted in each block and each version.
     pub fn bytes(&self, from: u64, to: u64) -> Vec<u8> {
         let version = self.version.load(Ordering::SeqCst);
-        (from..to).map(|at| ((at * 31 + (at >> 12) * 7 + version * 101) % 251) as u8).collect()
+        let period: Vec<u8> = (0..PERIOD + BLOCK).map(|at| (at % PERIOD * 31 % PERIOD) as u8).collect();
+        let mut bytes = Vec::with_capacity((to - from) as usize);
+        let mut at = from;
+        while at < to {
+            let end = to.min((at / BLOCK + 1) * BLOCK);
+            let shift = ((at + at / BLOCK * 7 + version * 101) % PERIOD) as usize;
+            bytes.extend_from_slice(&period[shift..shift + (end - at) as usize]);
+            at = end;
+        }
+        bytes
     }
 
     /// A body of it, with the tag and a lifetime.

@@ -25,7 +25,9 @@ impl Asked {
         let client = *specs.first()?;
         let mask = slice.checked_sub(1)?;
         let widened = match client {
-            RangeSpec::FromTo { first, last } => RangeSpec::FromTo { first: first & !mask, last: last | mask },
+            RangeSpec::FromTo { first, last } => {
+                RangeSpec::FromTo { first: first & !mask, last: last | mask }
+            }
             RangeSpec::From { first } => RangeSpec::From { first: first & !mask },
             RangeSpec::Suffix { len: 0 } => return None,
             RangeSpec::Suffix { len } => RangeSpec::Suffix { len: len.checked_next_multiple_of(slice)? },
@@ -47,7 +49,8 @@ impl Asked {
     /// The bytes that a 206 brings and the length of the whole, if it is exactly what was asked for.
     pub fn brought(&self, head: &HeaderMap, body: Option<u64>) -> Option<(ByteRange, u64)> {
         let (range, complete) = content_range(head)?;
-        let right = self.widened.resolve(complete) == Some(range) && body.is_none_or(|len| len == range.len());
+        let right =
+            self.widened.resolve(complete) == Some(range) && body.is_none_or(|len| len == range.len());
         right.then_some((range, complete))
     }
 

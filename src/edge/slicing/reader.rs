@@ -44,7 +44,7 @@ impl SliceReader {
     pub fn range(slices: &Arc<Slices>, from: u64, to: u64) -> Self {
         let mut reader = Self::parts(slices, vec![Part::Range(from, to)], to.saturating_sub(from));
         let first = slices.manifest.index(from);
-        reader.sequential = first > 0 && reader.has(first - 1);
+        reader.sequential = first > 0 && (reader.has(first - 1) || reader.is_coming(first - 1));
         reader
     }
 
@@ -67,16 +67,30 @@ impl SliceReader {
         self.length
     }
 
-    /// Whether all it needs is in the cache.
+    /// Whether all bytes it needs are here.
     pub fn all_here(&self) -> bool {
         self.left.iter().all(|part| match part {
             Part::Text(_) => true,
-            Part::Range(from, to) => self.indices(*from, *to).all(|index| self.has(index)),
+            Part::Range(from, to) => {
+                self.indices(*from, *to).all(|index| self.has(index) || self.has_arrived(index, *to))
+            }
         })
+    }
+
+    /// Whether the bytes before `to` of a slice that is on its way are here.
+    fn has_arrived(&self, index: u64, to: u64) -> bool {
+        let manifest = &self.slices.manifest;
+        let flight = self.slices.worker.shared.flights.get(manifest, index);
+        let needed = to.min(manifest.end(index)) - manifest.start(index);
+        flight.is_some_and(|flight| flight.body.arrived() >= needed)
     }
 
     fn has(&self, index: u64) -> bool {
         self.slices.worker.shared.memory.has_slice(&self.slices.manifest, index)
+    }
+
+    fn is_coming(&self, index: u64) -> bool {
+        self.slices.worker.shared.flights.get(&self.slices.manifest, index).is_some()
     }
 
     fn indices(&self, from: u64, to: u64) -> Range<u64> {
@@ -212,8 +226,7 @@ impl SliceReader {
 
     fn fetch(&mut self, index: u64, horizon: u64) -> Option<Arc<Growing>> {
         let indices = index..horizon.min(index.saturating_add(RUN));
-        let producer =
-            Producer::claim(&self.slices.worker.shared, &self.slices.manifest, indices, RUN)?;
+        let producer = Producer::claim(&self.slices.worker.shared, &self.slices.manifest, indices, RUN)?;
         self.runs.push(producer.interest());
         let body = producer.first_body();
         self.slices.fetch(producer);
