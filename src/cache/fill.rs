@@ -58,7 +58,7 @@ pub struct Sliced {
 pub struct Settled {
     /// What to serve.
     pub object: Arc<Object>,
-    /// `Revalidated`, or `Stale` when the origin failed.
+    /// `Revalidated`, `Stale` when the origin failed, or `Miss` for a part that was fetched.
     pub outcome: Outcome,
     /// The origin's status, if it answered.
     pub origin_status: Option<u16>,

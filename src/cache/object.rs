@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::key::Key;
 use super::slice::Manifest;
+use crate::http::range::ByteRange;
 use crate::http::time::Time;
 use crate::policy::decide::Stored;
 use crate::policy::freshness::Freshness;
@@ -191,6 +192,38 @@ pub enum Content {
     Whole(Whole),
     /// In slices, which are entries of their own and need not all be there.
     Sliced(Arc<Manifest>),
+    /// Only some of it is known, and nothing can be added to that.
+    Part(Extent),
+}
+
+/// Adjacent bytes of a whole that is not here.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    first: u64,
+    bytes: Whole,
+    complete: u64,
+}
+
+impl Extent {
+    /// The bytes from `first` on of a whole of `complete` bytes.
+    pub fn new(first: u64, bytes: Whole, complete: u64) -> Self {
+        Self { first, bytes, complete }
+    }
+
+    /// Length of the whole in bytes.
+    pub fn complete(&self) -> u64 {
+        self.complete
+    }
+
+    /// Whether all bytes of a range are here.
+    pub fn has(&self, range: ByteRange) -> bool {
+        self.first <= range.first && range.last - self.first < self.bytes.len()
+    }
+
+    /// The bytes from `at` on, an offset in the whole: at most `max`, without copying; `None` where there are none.
+    pub fn slice_at(&self, at: u64, max: u64) -> Option<Bytes> {
+        self.bytes.slice_at(at.checked_sub(self.first)?, max)
+    }
 }
 
 impl Content {
@@ -199,6 +232,7 @@ impl Content {
         match self {
             Content::Whole(whole) => whole.len(),
             Content::Sliced(manifest) => manifest.complete(),
+            Content::Part(extent) => extent.complete(),
         }
     }
 
@@ -212,6 +246,7 @@ impl Content {
             + match self {
                 Content::Whole(whole) => whole.weight(),
                 Content::Sliced(manifest) => manifest.weight(),
+                Content::Part(extent) => extent.bytes.weight(),
             }
     }
 }

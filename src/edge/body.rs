@@ -20,7 +20,7 @@ pub enum Source {
     Empty,
     /// All of it at once.
     Once(Bytes),
-    /// Part of an object stored whole: from, to.
+    /// Bytes of an object that has them: from, to.
     Stored(Arc<Object>, u64, u64),
     /// Several parts of a stored object, as `multipart/byteranges`.
     Parts(Box<Parts>),
@@ -128,9 +128,13 @@ impl Source {
 }
 
 fn read(object: &Object, from: &mut u64, to: u64) -> Option<Bytes> {
-    // What is in slices is `Source::Sliced`.
-    let Content::Whole(whole) = &object.body else { return None };
-    let bytes = whole.slice_at(*from, to.saturating_sub(*from))?;
+    let left = to.saturating_sub(*from);
+    let bytes = match &object.body {
+        Content::Whole(whole) => whole.slice_at(*from, left),
+        Content::Part(extent) => extent.slice_at(*from, left),
+        // That is `Source::Sliced`.
+        Content::Sliced(_) => None,
+    }?;
     *from += bytes.len() as u64;
     Some(bytes)
 }

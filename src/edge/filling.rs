@@ -10,13 +10,11 @@
 //! a response not to store   Released; who started the fill takes the response itself
 //! ```
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_RANGE, ETAG};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
@@ -27,6 +25,7 @@ use crate::cache::key::Key;
 use crate::cache::object::{Content, Meta, Object, WholeBuilder};
 use crate::cache::slice::Manifest;
 use crate::http::cache_control::RequestDirectives;
+use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::origin::{OriginBody, OriginResponse, Trip};
@@ -36,9 +35,11 @@ use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
 use crate::policy::update;
 
+use super::keeping::{Kept, keep};
 use super::outgoing::Outgoing;
 use super::slicing::asked::Asked;
 use super::slicing::begin::{self, Begun, Brings};
+use super::slicing::part;
 use super::slicing::producer::Producer;
 use super::storing::{Stored, meta};
 use super::worker::Worker;
@@ -64,18 +65,10 @@ pub struct Plan {
 
 /// A response that is not shared, for the request that began the fill.
 pub struct Private {
-    /// The response.
-    pub response: OriginResponse,
+    /// The response; none if it was read in vain, so that the origin has to be asked again.
+    pub response: Option<OriginResponse>,
     /// Why it was not stored.
     pub reason: &'static str,
-}
-
-/// How a response is kept.
-enum Kept {
-    /// Whole: its head, and its length if that is known.
-    Whole(Box<Meta>, Option<u64>),
-    /// In slices: the head of the whole, what ties them, and which of them this response brings.
-    Sliced(Box<Meta>, Manifest, Brings),
 }
 
 /// Runs a fill to its end. `private` receives a response that is not stored.
@@ -208,19 +201,28 @@ impl Filling<'_> {
             self.tell(settled);
             return None;
         }
-        let refused = match self.kept(&response, range, asked) {
-            Ok(Kept::Whole(meta, length)) => {
-                self.store(*meta, length, response).await;
-                return None;
-            }
-            Ok(Kept::Sliced(meta, manifest, brings)) => {
-                return self.slice(*meta, manifest, brings, response.body);
-            }
-            Err(refused) => refused,
-        };
+        let times = (asked, self.now());
+        let ((refused, status), response) =
+            match keep(&self.worker.shared, self.plan, &response, range, times) {
+                Ok(Kept::Whole(meta, length)) => {
+                    self.store(*meta, length, response).await;
+                    return None;
+                }
+                Ok(Kept::Sliced(meta, manifest, brings)) => {
+                    return self.slice(*meta, manifest, brings, response.body);
+                }
+                Ok(Kept::Part(meta, says, complete)) => {
+                    let status = response.status;
+                    if self.part(*meta, says, complete, response.body).await {
+                        return None;
+                    }
+                    (("odd_range", status), None)
+                }
+                Err(refused) => ((refused, response.status), Some(response)),
+            };
         self.not_stored(refused);
         let memory = &self.worker.shared.memory;
-        if self.plan.stale.is_some() && !response.status.is_server_error() {
+        if self.plan.stale.is_some() && !status.is_server_error() {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             memory.remove(&self.plan.key);
         }
@@ -231,62 +233,18 @@ impl Filling<'_> {
         None
     }
 
-    /// How a response is to be kept, or why not.
-    fn kept(
-        &self,
-        response: &OriginResponse,
-        range: Option<&Asked>,
-        asked: Time,
-    ) -> Result<Kept, &'static str> {
-        let length = http_body::Body::size_hint(&response.body).exact();
-        let brought = range.filter(|_| response.status == StatusCode::PARTIAL_CONTENT);
-        let brought = brought.map(|range| range.brought(&response.headers, length).ok_or("odd_range"));
-        let brought = brought.transpose()?;
-        let mut head = Cow::Borrowed(&response.headers);
-        if brought.is_some() {
-            // What is kept is the whole, of which this is a part.
-            head.to_mut().remove(CONTENT_RANGE);
-        }
-        let exchange = Exchange {
-            method: &Method::GET,
-            request: &self.plan.outgoing.headers,
-            status: if brought.is_some() { StatusCode::OK } else { response.status },
-            response: &head,
-            request_time: asked,
-            response_time: self.now(),
-        };
-        let rules = &self.plan.outgoing.route.settings.cache;
-        let freshness = storable(&exchange, rules).map_err(|reason| reason.as_str())?;
-        let length = brought.map_or(length, |(_, complete)| Some(complete));
-        let meta = Box::new(meta(self.stored(&exchange, freshness), length));
-        let most = self.worker.shared.max_object;
-        let manifest = |complete| {
-            let etag = response.headers.get(ETAG);
-            Manifest::new(&self.plan.key, meta.variant.as_ref(), etag, complete, rules.slice)
-        };
-        match (brought, length) {
-            (None, Some(length)) if length > most && exchange.status == StatusCode::OK => {
-                let manifest = manifest(length).ok_or("too_large")?;
-                let wanted = range.and_then(|range| range.start(length)).unwrap_or(0);
-                Ok(Kept::Sliced(meta, manifest, Brings { at: 0, end: length, wanted }))
-            }
-            (None, Some(length)) if length > most => Err("too_large"),
-            (None, _) => Ok(Kept::Whole(meta, length)),
-            (Some((bytes, complete)), _) => {
-                let whole = bytes.len() == complete;
-                if whole && complete <= rules.slice.min(most) {
-                    return Ok(Kept::Whole(meta, length));
-                }
-                match manifest(complete) {
-                    Some(manifest) => {
-                        let brings = Brings { at: bytes.first, end: bytes.last + 1, wanted: bytes.first };
-                        Ok(Kept::Sliced(meta, manifest, brings))
-                    }
-                    None if whole && complete <= most => Ok(Kept::Whole(meta, length)),
-                    None => Err("weak_validator"),
-                }
-            }
-        }
+    /// Reads a part that can be kept as it is and no other way.
+    async fn part(&self, meta: Meta, says: ByteRange, complete: u64, body: OriginBody) -> bool {
+        let most = self.plan.outgoing.route.settings.cache.slice;
+        let length = http_body::Body::size_hint(&body).exact();
+        let Ok(Some(whole)) = part::read(body, length, most).await else { return false };
+        let Some(extent) = part::extent(says, complete, whole) else { return false };
+        let object = Arc::new(Object { meta, body: Content::Part(extent) });
+        self.worker.shared.memory.store(&self.plan.key, Arc::clone(&object));
+        self.worker.shared.cache_metrics.stores.inc();
+        let origin_status = Some(StatusCode::PARTIAL_CONTENT.as_u16());
+        self.tell(Progress::Settled(Settled { object, outcome: Outcome::Miss, origin_status }));
+        true
     }
 
     fn slice(&self, meta: Meta, manifest: Manifest, brings: Brings, body: OriginBody) -> Option<Bringing> {

@@ -8,6 +8,7 @@ use crate::cache::object::Object;
 use crate::http::time::Time;
 
 use super::keyed::Keyed;
+use super::slicing::part;
 
 /// What was found.
 #[derive(Debug)]
@@ -36,13 +37,16 @@ pub fn lookup(keyed: &Keyed, memory: &MemoryTier, now: Time) -> Lookup {
     let key = &keyed.key;
     let at_key = |found| Lookup { found, place: key.hash() };
     match memory.get(key.hash()) {
-        Some(Slot::Object(object)) if object.meta.is_for(key) => at_key(Found::Object(object)),
+        Some(Slot::Object(object)) if object.meta.is_for(key) => {
+            at_key(if part::answers(&object, keyed) { Found::Object(object) } else { Found::Nothing })
+        }
         Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
             let headers = &keyed.request.incoming().headers;
             let found = variants
                 .select(key, headers)
                 .into_iter()
-                .find_map(|place| Some((place, memory.object(place, key)?)));
+                .find_map(|place| Some((place, memory.object(place, key)?)))
+                .filter(|(_, object)| part::answers(object, keyed));
             match found {
                 Some((place, object)) => Lookup { found: Found::Object(object), place },
                 None => {

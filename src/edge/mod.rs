@@ -8,7 +8,7 @@
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
 //! | 5 lookup | `lookup` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `outgoing`, `filling`, `passing`, `storing`, `slicing` | `Decision` → an object, or a response of the client's own |
+//! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
 //! `service` calls them one after the other.
@@ -18,6 +18,7 @@ pub mod body;
 pub mod clock;
 pub mod fields;
 pub mod filling;
+pub mod keeping;
 pub mod keyed;
 pub mod lookup;
 pub mod outgoing;

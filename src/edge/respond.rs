@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::cache::fill::Arriving;
 use crate::cache::growing::Growing;
-use crate::cache::object::{Meta, Object, Whole};
+use crate::cache::object::{Extent, Meta, Object, Whole};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::multipart::{Boundary, Multipart};
 use crate::http::range::{self, ByteRange, ContentRange, RangeResult};
@@ -93,6 +93,7 @@ impl Served {
 enum Body<'a> {
     Stored(&'a Arc<Object>, &'a Whole),
     Sliced(&'a Arc<Slices>),
+    Part(&'a Arc<Object>, &'a Extent),
     Arriving(&'a Arc<Growing>, Option<u64>),
 }
 
@@ -101,6 +102,7 @@ impl Body<'_> {
         match self {
             Body::Stored(_, whole) => Some(whole.len()),
             Body::Sliced(slices) => Some(slices.manifest.complete()),
+            Body::Part(_, extent) => Some(extent.complete()),
             Body::Arriving(_, length) => *length,
         }
     }
@@ -110,19 +112,35 @@ impl Body<'_> {
             Body::Stored(_, whole) if whole.pieces().len() == 1 => Source::Once(whole.pieces()[0].clone()),
             Body::Stored(object, whole) => Source::Stored(Arc::clone(object), 0, whole.len()),
             Body::Sliced(slices) => sliced(slices, 0, slices.manifest.complete()),
+            // Only looked up for a range that it contains. If it were not, the response would break off.
+            Body::Part(object, extent) => Source::Stored(Arc::clone(object), 0, extent.complete()),
             Body::Arriving(body, length) => Source::Arriving(body.reader(0, u64::MAX), *length),
         }
     }
 
     fn part(&self, range: ByteRange) -> Source {
         match self {
-            Body::Stored(object, _) => Source::Stored(Arc::clone(object), range.first, range.last + 1),
+            Body::Stored(object, _) | Body::Part(object, _) => {
+                Source::Stored(Arc::clone(object), range.first, range.last + 1)
+            }
             Body::Sliced(slices) => sliced(slices, range.first, range.last + 1),
             Body::Arriving(body, _) => {
                 Source::Arriving(body.reader(range.first, range.last + 1), Some(range.len()))
             }
         }
     }
+}
+
+/// A response from a part that contains what is asked for.
+pub fn from_part(
+    object: &Arc<Object>,
+    extent: &Extent,
+    keyed: &Keyed,
+    served: Served,
+    cache: &str,
+    now: Time,
+) -> Answer {
+    respond(&object.meta, Body::Part(object, extent), keyed, served, cache, now)
 }
 
 fn sliced(slices: &Arc<Slices>, from: u64, to: u64) -> Source {
@@ -223,7 +241,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
                     );
                 }
                 // Several ranges of a body that is still arriving: the whole of it is a right answer too.
-                (_, Body::Arriving(..)) => {}
+                (_, Body::Arriving(..) | Body::Part(..)) => {}
             },
         }
     }

@@ -20,18 +20,18 @@ use crate::telemetry::Pending;
 
 use super::authorize::authorize;
 use super::body::Body;
-use super::filling::{self, Plan, Private};
+use super::filling::{self, Plan};
 use super::keyed::{Keyed, keyed};
 use super::lookup::{Found, Lookup, lookup};
 use super::outgoing::Outgoing;
 use super::passing;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::{Answer, Served, from_arriving, from_whole};
+use super::respond::{Answer, Served, from_arriving, from_part, from_whole};
 use super::route::route;
 use super::sanitize::sanitize;
 use super::slicing::asked::Asked;
-use super::slicing::own;
+use super::slicing::{own, part};
 use super::worker::Worker;
 
 impl Handler for Worker {
@@ -131,6 +131,11 @@ impl Worker {
             Content::Sliced(manifest) => {
                 self.sliced(Arc::clone(object), Arc::clone(manifest), keyed, served, pending).await
             }
+            Content::Part(extent) if part::answers(object, keyed) => {
+                Ok(from_part(object, extent, keyed, served, name, now))
+            }
+            // It is what somebody else's request brought.
+            Content::Part(_) => Box::pin(own::pass(self, keyed, Fwd::Partial, "partial", pending)).await,
         }
     }
 
@@ -217,13 +222,7 @@ impl Worker {
         reason: Fwd,
         pending: &mut Pending,
     ) -> Result<Answer, Refused> {
-        let range = match own::wants_range(keyed) {
-            true => {
-                let slice = keyed.request.route().settings.cache.slice;
-                Asked::of(&keyed.request.incoming().headers, slice)
-            }
-            false => None,
-        };
+        let range = part_to_ask_for(keyed, stale.as_deref());
         let plan = self.plan(keyed, stale, range)?;
         let fill = Arc::clone(leading.fill());
         let trip = Arc::clone(&plan.trip);
@@ -238,8 +237,8 @@ impl Worker {
                 if range.is_some() {
                     return own::respond(self, keyed, private, reason, pending).await;
                 }
-                let Private { response, reason: why } = private;
-                Ok(passing::respond(self, keyed, response, reason, why))
+                let response = private.response.ok_or(Refusal::Internal)?;
+                Ok(passing::respond(self, keyed, response, reason, private.reason))
             }
             progress => self.told(progress, keyed, reason, false, pending).await,
         }
@@ -300,6 +299,7 @@ impl Worker {
             Progress::Settled(Settled { object, outcome, origin_status }) => {
                 let served = match outcome {
                     Outcome::Stale => Served::StaleIfError(origin_status),
+                    Outcome::Miss => Served::Filled { reason, collapsed },
                     _ => Served::Revalidated { collapsed },
                 };
                 self.answer_from(&object, keyed, served, pending).await
@@ -308,6 +308,16 @@ impl Worker {
             Progress::Released(_) => Err(Refusal::Internal.into()),
         }
     }
+}
+
+/// The range that a fill for this request is to ask for. What was small enough to be kept whole is asked for as a
+/// whole again.
+fn part_to_ask_for(keyed: &Keyed, stale: Option<&Object>) -> Option<Asked> {
+    let whole = stale.is_some_and(|object| matches!(object.body, Content::Whole(_)));
+    if whole || !own::wants_range(keyed) {
+        return None;
+    }
+    Asked::of(&keyed.request.incoming().headers, keyed.request.route().settings.cache.slice)
 }
 
 enum Followed {

@@ -54,6 +54,12 @@ impl Asked {
         right.then_some((range, complete))
     }
 
+    /// Whether all the client wants is inside of `came`, in a whole of `complete` bytes.
+    pub fn is_inside(&self, came: ByteRange, complete: u64) -> bool {
+        let client = self.client.resolve(complete).filter(|_| self.sole);
+        client.is_some_and(|client| came.first <= client.first && client.last <= came.last)
+    }
+
     /// The offset in a whole of `complete` bytes that the client begins to read at; `None` if there is none.
     pub fn start(&self, complete: u64) -> Option<u64> {
         self.client.resolve(complete).map(|range| range.first)
@@ -182,6 +188,16 @@ mod tests {
         }
         let twice = headers(&[(CONTENT_RANGE, "bytes 0-15/40"), (CONTENT_RANGE, "bytes 0-15/40")]);
         assert_eq!(content_range(&twice), None);
+    }
+
+    #[test]
+    fn what_the_client_wants_may_be_inside_of_what_came() {
+        let inside = |client, first, last| asked(client).unwrap().is_inside(ByteRange { first, last }, 40);
+        assert!(inside("bytes=17-18", 17, 18) && inside("bytes=-5", 30, 39) && inside("bytes=39-99", 39, 39));
+        assert!(
+            !inside("bytes=17-18", 18, 39) && !inside("bytes=17-", 17, 38) && !inside("bytes=40-", 0, 39)
+        );
+        assert!(!inside("bytes=1-2, 5-6", 0, 39), "it wants more than that");
     }
 
     #[test]

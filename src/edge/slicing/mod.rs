@@ -8,12 +8,14 @@
 //! | `missing` | asks the origin for slices that are missing |
 //! | `reader` | a body made of slices, wherever each comes from |
 //! | `serve` | an answer from an object in slices |
+//! | `part` | a part of what can't be kept in slices, for the ranges it contains |
 //! | `own` | a client's own range, of what can't be kept in slices |
 
 pub mod asked;
 pub mod begin;
 pub mod missing;
 pub mod own;
+pub mod part;
 pub mod producer;
 pub mod reader;
 pub mod serve;

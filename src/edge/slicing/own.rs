@@ -37,6 +37,7 @@ pub async fn respond(
     pending: &mut Pending,
 ) -> Result<Answer, Refused> {
     let Private { response, reason: why } = private;
+    let Some(response) = response else { return pass(worker, keyed, reason, why, pending).await };
     if response.status != StatusCode::PARTIAL_CONTENT {
         return Ok(passing::respond(worker, keyed, response, reason, why));
     }
