@@ -215,6 +215,21 @@ impl Extent {
         self.complete
     }
 
+    /// How many bytes of it are here.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Offset of the first byte that is here.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Whether all bytes of a range are here.
     pub fn has(&self, range: ByteRange) -> bool {
         self.first <= range.first && range.last - self.first < self.bytes.len()

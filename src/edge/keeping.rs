@@ -120,12 +120,17 @@ impl Keeping<'_> {
             return self.as_it_is(range, meta, bytes, complete).ok_or("weak_validator");
         }
         let (bytes, complete) = says.ok_or("odd_range")?;
-        self.as_it_is(range, Box::new(meta(stored, None)), bytes, complete).ok_or("odd_range")
+        let meta = Box::new(meta(stored, None));
+        self.as_it_is(range, meta, bytes, complete).ok_or("odd_range")
     }
 
-    fn as_it_is(&self, range: &Asked, meta: Box<Meta>, bytes: ByteRange, complete: u64) -> Option<Kept> {
+    fn as_it_is(&self, range: &Asked, mut meta: Box<Meta>, bytes: ByteRange, complete: u64) -> Option<Kept> {
         let small =
             bytes.len() <= self.slice.min(self.most) && self.length.is_none_or(|len| len <= self.slice);
+        // Of a part, the head also knows what it said it was.
+        if let Some(said) = self.response.headers.get(CONTENT_RANGE) {
+            meta.head.insert(CONTENT_RANGE, said.clone());
+        }
         (small && range.is_inside(bytes, complete)).then(|| Kept::Part(meta, bytes, complete))
     }
 

@@ -179,11 +179,25 @@ pub fn from_arriving(arriving: &Arriving, keyed: &Keyed, served: Served, cache: 
     respond(&arriving.meta, Body::Arriving(&arriving.body, arriving.length), keyed, served, cache, now)
 }
 
-fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+/// All of a part, for who had it fetched: under the Content-Range it came with.
+pub fn as_it_came(object: &Arc<Object>, extent: &Extent, served: Served, cache: &str, now: Time) -> Answer {
+    let mut head = current_head(&object.meta, served, cache, now);
+    head.insert(CONTENT_LENGTH, extent.len().into());
+    let source = Source::Stored(Arc::clone(object), extent.first(), extent.first() + extent.len());
+    answer(StatusCode::PARTIAL_CONTENT, head, source, served.outcome())
+}
+
+/// The stored head, with what it says of this moment.
+fn current_head(meta: &Meta, served: Served, cache: &str, now: Time) -> HeaderMap {
     let mut head = meta.head.clone();
     head.insert(AGE, age_value(meta.freshness.age(now).as_secs()));
     let status = served.status(cache, meta.freshness.ttl(now));
     head.insert(CACHE_STATUS, after_upstream(meta.upstream_status.as_ref(), status));
+    head
+}
+
+fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+    let mut head = current_head(meta, served, cache, now);
     let incoming = keyed.request.incoming();
     let outcome = served.outcome();
     if incoming.fields.has(Fields::CONDITIONAL) && meta.status == StatusCode::OK {
@@ -202,6 +216,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
             Precondition::Failed => {
                 head.remove(CONTENT_LENGTH);
                 head.remove(CONTENT_TYPE);
+                head.remove(CONTENT_RANGE);
                 return answer(StatusCode::PRECONDITION_FAILED, head, Source::Empty, outcome);
             }
         }

@@ -27,7 +27,7 @@ use super::outgoing::Outgoing;
 use super::passing;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::{Answer, Served, from_arriving, from_part, from_whole};
+use super::respond::{Answer, Served, as_it_came, from_arriving, from_part, from_whole};
 use super::route::route;
 use super::sanitize::sanitize;
 use super::slicing::asked::Asked;
@@ -130,6 +130,12 @@ impl Worker {
             Content::Whole(whole) => Ok(from_whole(object, whole, keyed, served, name, now)),
             Content::Sliced(manifest) => {
                 self.sliced(Arc::clone(object), Arc::clone(manifest), keyed, served, pending).await
+            }
+            Content::Part(extent)
+                if matches!(served, Served::Filled { collapsed: false, .. })
+                    && part::contradicts_itself(&object.meta, extent) =>
+            {
+                Ok(as_it_came(object, extent, served, name, now))
             }
             Content::Part(extent) if part::answers(object, keyed) => {
                 Ok(from_part(object, extent, keyed, served, name, now))

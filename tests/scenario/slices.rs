@@ -408,15 +408,21 @@ async fn a_range_that_cannot_be_kept_is_cut_and_the_key_known_for_it() {
 
 #[tokio::test]
 async fn a_part_of_the_origins_own_choice_is_stored_and_used_again() {
-    for (says, body, complete) in
-        [("bytes 4-8/10", "45678", 10), ("bytes 5-9/10", "56789", 10), ("bytes 4-9/10", "45678", 9)]
-    {
+    for (says, body, first) in [
+        ("bytes 4-8/10", "45678", "67"),
+        ("bytes 5-9/10", "56789", "67"),
+        // It counts one too many: who asks sees that, who asks after that is served.
+        ("bytes 4-9/10", "45678", "45678"),
+    ] {
         let world = World::start().await;
         let part = Answer::status(206).header("Content-Range", says).header("Cache-Control", "max-age=60");
         world.origin().always("/a", part.body(body));
-        range(&world, "bytes=6-7").await.assert_stored(206, "67");
-        let seen = range(&world, "bytes=6-8").await;
-        seen.assert_hit(206, "678").assert_header("content-range", &format!("bytes 6-8/{complete}"));
+        let seen = range(&world, "bytes=6-7").await;
+        seen.assert_stored(206, first);
+        if first == body {
+            seen.assert_header("content-range", says).assert_header("content-length", "5");
+        }
+        range(&world, "bytes=6-8").await.assert_hit(206, "678");
         world.origin().always("/a", Answer::fresh("0123456789", 60));
         range(&world, "bytes=2-6").await.assert(206, "23456");
         world.get("/a").await.assert_hit(200, "0123456789");

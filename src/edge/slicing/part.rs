@@ -12,6 +12,7 @@ use crate::cache::object::{Content, Extent, Meta, Object, Whole, WholeBuilder};
 use crate::edge::fields::Fields;
 use crate::edge::keyed::Keyed;
 use crate::edge::sanitize::Incoming;
+use crate::edge::slicing::asked::content_range;
 use crate::http::range::{self, ByteRange, RangeResult};
 use crate::origin::OriginBody;
 use crate::policy::conditional;
@@ -22,6 +23,11 @@ pub fn answers(object: &Object, keyed: &Keyed) -> bool {
         Content::Part(extent) => contains(&object.meta, extent, keyed.request.incoming()),
         Content::Whole(_) | Content::Sliced(_) => true,
     }
+}
+
+/// Whether a part is other than it said it was: whoever asked for it gets it as it came.
+pub fn contradicts_itself(meta: &Meta, extent: &Extent) -> bool {
+    content_range(&meta.head).is_none_or(|(_, complete)| complete != extent.complete())
 }
 
 fn contains(meta: &Meta, extent: &Extent, request: &Incoming) -> bool {
@@ -55,7 +61,7 @@ pub async fn read(mut body: OriginBody, length: Option<u64>, most: u64) -> Resul
 ///
 /// A body that does not have the bytes its Content-Range announces is no part, with one exception: some origins
 /// count one too many in a range that goes to the end (the public cache tests do). The framing was complete, so
-/// the end is where the body ends.
+/// the end is where the body ends. Who asked gets what came, word for word; the next are served by this reading.
 pub fn extent(says: ByteRange, complete: u64, body: Whole) -> Option<Extent> {
     let end = says.first.checked_add(body.len())?;
     if body.len() == says.len() {
