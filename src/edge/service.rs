@@ -140,7 +140,7 @@ impl Worker {
             Content::Part(extent) if part::answers(object, keyed) => {
                 Ok(from_part(object, extent, keyed, served, name, now))
             }
-            // It is what somebody else's request brought.
+            // A 304 may have changed what If-Range is compared with.
             Content::Part(_) => Box::pin(own::pass(self, keyed, Fwd::Partial, "partial", pending)).await,
         }
     }
@@ -279,6 +279,12 @@ impl Worker {
                     return Followed::OtherVariant(keyed.key.variant(&wanted));
                 }
             }
+        }
+        if let Progress::Settled(settled) = &progress
+            && !part::answers(&settled.object, keyed)
+        {
+            metrics.released.with_label_values(&["other_part"]).inc();
+            return Followed::Alone;
         }
         metrics.followers.inc();
         Followed::Told(progress)

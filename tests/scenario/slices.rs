@@ -303,6 +303,51 @@ async fn slices_that_were_evicted_are_fetched_again() {
 }
 
 #[tokio::test]
+async fn many_readers_of_a_cache_too_small_and_an_origin_that_breaks_off_see_right_bytes() {
+    let len = 60 * SLICE + 5;
+    let world = World::new()
+        .site("[site.cache]\nslice = \"64KiB\"")
+        .more("[cache.memory]\ncapacity = \"1MiB\"\nmax_object = \"64KiB\"")
+        .start()
+        .await;
+    let large = Large::new(len);
+    let (origin, mut count) = (large.clone(), 0u64);
+    world.origin().on("/a", move |request| {
+        count += 1;
+        let Some((from, to)) = request.header("range").and_then(|range| origin.resolve(&range)) else {
+            return origin.serve(request);
+        };
+        // Every seventh response ends after half of its bytes.
+        let cut = if count % 7 == 3 { from + (to - from) / 2 } else { to };
+        let answer = origin.head(206).header("Content-Range", format!("bytes {from}-{}/{len}", to - 1));
+        let answer = answer.body(origin.bytes(from, cut));
+        if cut < to { answer.reset_short_by((to - cut) as usize) } else { answer }
+    });
+    let readers: Vec<_> = (0..60u64)
+        .map(|n| {
+            let from = n * n * 7919 % (len - 1);
+            let to = (from + 1 + n * 104_729 % (10 * SLICE)).min(len);
+            let request = world.client().get("/a").header("Range", &format!("bytes={from}-{}", to - 1));
+            tokio::spawn(async move { (from, to, request.try_send().await) })
+        })
+        .collect();
+    let mut whole = 0;
+    for reader in readers {
+        match reader.await.unwrap() {
+            (from, to, Ok(seen)) if seen.status == 206 => {
+                is_part(&seen, &large, from, to);
+                whole += 1;
+            }
+            (_, _, Ok(seen)) => assert_eq!(seen.status, 502, "{:?}", seen.fields),
+            (from, to, Err(Broken::Cut { body })) => assert!(large.bytes(from, to).starts_with(&body)),
+            (_, _, Err(Broken::NoResponse)) => {}
+            (_, _, Err(other)) => panic!("{other}"),
+        }
+    }
+    assert!(whole > 50, "most breaks are mended, {whole} of 60");
+}
+
+#[tokio::test]
 async fn conditions_and_head_are_answered_from_the_manifest() {
     let len = 6 * SLICE;
     let (world, large) = with(len).await;
