@@ -85,12 +85,15 @@ impl Worker {
                 let settings = &keyed.request.route().settings.cache;
                 let stored = looked.found.object().map(|object| object.meta.stored());
                 match decide::decide(stored, &keyed.directives, settings, now) {
-                    Decision::Serve => self.serve(&looked, &keyed, Served::Hit, pending).await?,
+                    Decision::Serve => match self.at_once(&looked, &keyed, Served::Hit) {
+                        Some(answer) => answer,
+                        None => Box::pin(self.serve(&looked, &keyed, Served::Hit, pending)).await?,
+                    },
                     Decision::ServeStale { refresh } => {
                         if refresh {
                             self.refresh(&keyed, &looked);
                         }
-                        self.serve(&looked, &keyed, Served::Stale, pending).await?
+                        Box::pin(self.serve(&looked, &keyed, Served::Stale, pending)).await?
                     }
                     Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
                     Decision::Revalidate | Decision::Fetch => {
@@ -104,6 +107,14 @@ impl Worker {
         };
         recording::dress(&mut answer, &keyed, pending);
         Ok(answer)
+    }
+
+    /// What is stored whole needs nothing to wait for, nor the memory to do so.
+    fn at_once(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Option<Answer> {
+        let object = looked.found.object()?;
+        let Content::Whole(whole) = &object.body else { return None };
+        let (name, now) = (&self.shared.server_name, self.shared.clock.now());
+        Some(from_whole(object, whole, keyed, served, name, now))
     }
 
     async fn serve(

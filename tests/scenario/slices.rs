@@ -598,3 +598,12 @@ async fn a_range_behind_the_end_of_a_cold_object_is_416() {
     assert_eq!(seen.status, 416);
     seen.assert_header("content-range", &format!("bytes */{}", 6 * SLICE));
 }
+
+#[tokio::test]
+async fn an_origin_that_refuses_a_long_suffix_gets_the_clients_own() {
+    let (world, large) = with(1000).await;
+    let refusal = Answer::status(416).header("Content-Range", "bytes */1000");
+    world.origin().then(Expect::get("/a").has("range", "bytes=-65536"), refusal);
+    is_part(&range(&world, "bytes=-10").await, &large, 990, 1000);
+    assert_eq!(asked(&world)[1], "bytes=-10");
+}

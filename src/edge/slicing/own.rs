@@ -15,7 +15,7 @@ use crate::edge::refuse::Refused;
 use crate::edge::respond::Answer;
 use crate::edge::worker::Worker;
 use crate::http::cache_status::Fwd;
-use crate::http::range::{self, ByteRange, ContentRange, RangeResult};
+use crate::http::range::{self, ByteRange, ContentRange, RangeResult, RangeSpec};
 use crate::origin::RequestBody;
 use crate::telemetry::Pending;
 
@@ -38,10 +38,15 @@ pub async fn respond(
 ) -> Result<Answer, Refused> {
     let Private { response, reason: why } = private;
     let Some(response) = response else { return pass(worker, keyed, reason, why, pending).await };
+    let incoming = keyed.request.incoming();
+    if response.status == StatusCode::RANGE_NOT_SATISFIABLE && is_suffix(&incoming.headers) {
+        // Some origins refuse a suffix that is longer than the whole, as a widened one may be.
+        drop(response);
+        return pass(worker, keyed, reason, why, pending).await;
+    }
     if response.status != StatusCode::PARTIAL_CONTENT {
         return Ok(passing::respond(worker, keyed, response, reason, why));
     }
-    let incoming = keyed.request.incoming();
     let cut = (!incoming.fields.has(Fields::CONDITIONAL))
         .then(|| cut(&incoming.headers, &response.headers, body_length(&response)))
         .flatten();
@@ -61,6 +66,11 @@ pub async fn respond(
         other => other,
     };
     Ok(answer)
+}
+
+fn is_suffix(request: &HeaderMap) -> bool {
+    let specs = request.get(RANGE).and_then(range::parse_unresolved);
+    specs.is_some_and(|specs| matches!(specs[..], [RangeSpec::Suffix { .. }]))
 }
 
 fn body_length(response: &crate::origin::OriginResponse) -> Option<u64> {
