@@ -14,7 +14,7 @@ use seawall::cache::invalidation::Seen;
 use seawall::cache::key::{Key, KeyText};
 use seawall::cache::memory::MemoryTier;
 use seawall::cache::metrics::CacheMetrics;
-use seawall::cache::object::{Meta, Object, WholeBuilder, compact_head};
+use seawall::cache::object::{Content, Meta, Object, WholeBuilder, compact_head};
 use seawall::http::time::Time;
 use seawall::policy::freshness::Freshness;
 
@@ -73,7 +73,7 @@ fn object(key: &Key, size: usize) -> Object {
         tags: Default::default(),
         seen: Seen::new(0),
     };
-    Object { meta, body: body.finish() }
+    Object { meta, body: Content::Whole(body.finish()) }
 }
 
 fn measure(objects: usize, size: usize) -> Result<(), prometheus::Error> {

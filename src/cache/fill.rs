@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
+use super::flight::Interest;
 use super::growing::Growing;
 use super::key::{KeyHash, Prehashed};
 use super::object::{Meta, Object};
@@ -22,6 +23,8 @@ use crate::policy::outcome::Outcome;
 pub enum Progress {
     /// The head is here, the response is being stored, and the body can be followed.
     Storing(Arc<Arriving>),
+    /// The head is here, the body is kept in slices, and some of them are on their way.
+    Sliced(Arc<Sliced>),
     /// There is a whole object to serve: the origin confirmed what was stored, or failed while it may stand in.
     Settled(Settled),
     /// The response is not for sharing; whoever waits goes to the origin on its own.
@@ -41,12 +44,21 @@ pub struct Arriving {
     pub body: Arc<Growing>,
 }
 
+/// A response that is kept in slices.
+#[derive(Debug)]
+pub struct Sliced {
+    /// Head and manifest.
+    pub object: Arc<Object>,
+    /// Keeps what brings the first slices going until those who were told have begun to read.
+    pub interest: Option<Interest>,
+}
+
 /// An object to serve at the end of a fill.
 #[derive(Debug, Clone)]
 pub struct Settled {
     /// What to serve.
     pub object: Arc<Object>,
-    /// `Revalidated`, or `Stale` when the origin failed.
+    /// `Revalidated`, `Stale` when the origin failed, or `Miss` for a part that was fetched.
     pub outcome: Outcome,
     /// The origin's status, if it answered.
     pub origin_status: Option<u16>,

@@ -1,6 +1,7 @@
 //! A stored response.
 
 use std::mem::size_of;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -8,6 +9,8 @@ use smallvec::SmallVec;
 
 use super::invalidation::{Seen, Tags};
 use super::key::Key;
+use super::slice::Manifest;
+use crate::http::range::ByteRange;
 use crate::http::time::Time;
 use crate::policy::decide::Stored;
 use crate::policy::freshness::Freshness;
@@ -185,13 +188,94 @@ pub struct Object {
     /// All but the body.
     pub meta: Meta,
     /// The body.
-    pub body: Whole,
+    pub body: Content,
+}
+
+/// Where an object's body is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Here.
+    Whole(Whole),
+    /// In slices, which are entries of their own and need not all be there.
+    Sliced(Arc<Manifest>),
+    /// Only some of it is known, and nothing can be added to that.
+    Part(Extent),
+}
+
+/// Adjacent bytes of a whole that is not here.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    first: u64,
+    bytes: Whole,
+    complete: u64,
+}
+
+impl Extent {
+    /// The bytes from `first` on of a whole of `complete` bytes.
+    pub fn new(first: u64, bytes: Whole, complete: u64) -> Self {
+        Self { first, bytes, complete }
+    }
+
+    /// Length of the whole in bytes.
+    pub fn complete(&self) -> u64 {
+        self.complete
+    }
+
+    /// How many bytes of it are here.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Offset of the first byte that is here.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Whether all bytes of a range are here.
+    pub fn has(&self, range: ByteRange) -> bool {
+        self.first <= range.first && range.last - self.first < self.bytes.len()
+    }
+
+    /// The bytes from `at` on, an offset in the whole: at most `max`, without copying; `None` where there are none.
+    pub fn slice_at(&self, at: u64, max: u64) -> Option<Bytes> {
+        self.bytes.slice_at(at.checked_sub(self.first)?, max)
+    }
+}
+
+impl Content {
+    /// Length of the whole body in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Whole(whole) => whole.len(),
+            Content::Sliced(manifest) => manifest.complete(),
+            Content::Part(extent) => extent.complete(),
+        }
+    }
+
+    /// Whether it has no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Content::Whole(whole) => whole.weight(),
+                Content::Sliced(manifest) => manifest.weight(),
+                Content::Part(extent) => extent.bytes.weight(),
+            }
+    }
 }
 
 impl Object {
     /// Bytes it takes in RAM.
     pub fn weight(&self) -> usize {
-        self.meta.weight() + size_of::<Whole>() + self.body.weight()
+        self.meta.weight() + self.body.weight()
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::admin::{self, AdminServer, AdminState, Readiness};
 use crate::cache::fill::Fills;
+use crate::cache::flight::Flights;
 use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
@@ -108,6 +109,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         purges: Arc::new(purges),
         purgers: Purgers::new(&config.admin),
         fills: Arc::new(Fills::default()),
+        flights: Arc::new(Flights::default()),
         clock: clock.clone(),
         cache_metrics,
         server_name: config.server.server_name.clone(),

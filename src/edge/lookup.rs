@@ -9,6 +9,7 @@ use crate::http::time::Time;
 
 use super::keyed::Keyed;
 use super::purged;
+use super::slicing::part;
 use super::worker::Shared;
 
 /// What was found.
@@ -40,14 +41,21 @@ pub fn lookup(keyed: &Keyed, shared: &Shared, now: Time) -> Lookup {
     match memory.get(key.hash()) {
         Some(Slot::Object(object)) if object.meta.is_for(key) => {
             let object = purged::still_good(shared, key, route, key.hash(), object);
-            at_key(object.map_or(Found::Nothing, Found::Object))
+            at_key(match object {
+                Some(object) if part::answers(&object, keyed) => Found::Object(object),
+                _ => Found::Nothing,
+            })
         }
         Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
             let headers = &keyed.request.incoming().headers;
-            let found = variants.select(key, headers).into_iter().find_map(|place| {
-                let object = memory.object(place, key)?;
-                Some((place, purged::still_good(shared, key, route, place, object)?))
-            });
+            let found = variants
+                .select(key, headers)
+                .into_iter()
+                .find_map(|place| {
+                    let object = memory.object(place, key)?;
+                    Some((place, purged::still_good(shared, key, route, place, object)?))
+                })
+                .filter(|(_, object)| part::answers(object, keyed));
             match found {
                 Some((place, object)) => Lookup { found: Found::Object(object), place },
                 None => {

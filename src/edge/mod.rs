@@ -8,7 +8,7 @@
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
 //! | 5 lookup | `lookup` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `outgoing`, `filling`, `passing`, `tunnel`, `storing` | `Decision` → an object, or a response of the client's own |
+//! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `tunnel` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
 //! What purges do to them is in `purged`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
@@ -20,6 +20,7 @@ pub mod clock;
 pub mod fields;
 pub mod filling;
 pub mod inspect;
+pub mod keeping;
 pub mod keyed;
 pub mod lookup;
 pub mod named;
@@ -34,6 +35,7 @@ pub mod respond;
 pub mod route;
 pub mod sanitize;
 pub mod service;
+pub mod slicing;
 pub mod storing;
 pub mod tunnel;
 pub mod worker;

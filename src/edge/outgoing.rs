@@ -11,6 +11,7 @@ use crate::cache::invalidation::Seen;
 use crate::config::PoolId;
 use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
+use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
 use crate::origin::{OriginRequest, RequestBody};
 use crate::policy::conditional;
@@ -18,6 +19,7 @@ use crate::policy::key::{CacheUse, keyed_query};
 
 use super::keyed::Keyed;
 use super::route::Route;
+use super::slicing::asked::Asked;
 use super::worker::Shared;
 
 /// A request to an origin, which can be made more than once.
@@ -97,14 +99,29 @@ impl Outgoing {
         })
     }
 
-    /// The request, with the conditions of a stored response to confirm.
-    pub fn request(&self, confirming: Option<&HeaderMap>) -> OriginRequest {
+    /// The request, with the conditions of a stored response to confirm, and for a part of it only. An origin
+    /// judges the conditions first (RFC 9110 §13.2.2).
+    pub fn request(&self, confirming: Option<&HeaderMap>, range: Option<&Asked>) -> OriginRequest {
         let mut headers = self.headers.clone();
+        if let Some(range) = range {
+            headers.insert(RANGE, range.value());
+        }
         if let Some(stored) = confirming {
             for (name, value) in conditional::conditions(stored) {
                 headers.insert(name, value);
             }
         }
+        self.with(headers, RequestBody::Empty)
+    }
+
+    /// The request for more of a version that is known. An origin that has another now should answer with all of
+    /// it, and one that does not know If-Range gives itself away by its tag.
+    pub fn more(&self, range: ByteRange, etag: &HeaderValue) -> OriginRequest {
+        let mut headers = self.headers.clone();
+        let range = format!("bytes={}-{}", range.first, range.last);
+        // Digits and punctuation are a field value.
+        headers.insert(RANGE, range.try_into().unwrap_or_else(|_| HeaderValue::from_static("bytes=0-")));
+        headers.insert(IF_RANGE, etag.clone());
         self.with(headers, RequestBody::Empty)
     }
 

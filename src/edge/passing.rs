@@ -29,7 +29,7 @@ use super::outgoing::Outgoing;
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::{Answer, Served, from_object};
+use super::respond::{Answer, Served};
 use super::storing::{CACHE_STATUS, Stored, as_received, meta};
 use super::worker::Worker;
 
@@ -138,7 +138,7 @@ pub async fn head(
         let (rules, now) = (&keyed.request.route().settings.cache, worker.shared.clock.now());
         if failure.excuses(object, &keyed.directives, rules, now) {
             let served = Served::StaleIfError(failure.status());
-            return Ok(from_object(object, keyed, served, &worker.shared.server_name, now));
+            return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
         }
     }
     let response = fetched.map_err(|error| Refused::from(error.refusal()))?;

@@ -160,7 +160,7 @@ mod tests {
         };
         let mut body = WholeBuilder::new(None);
         body.push(b"hello");
-        Arc::new(Object { meta, body: body.finish() })
+        Arc::new(Object { meta, body: crate::cache::object::Content::Whole(body.finish()) })
     }
 
     fn route(shared: &Shared) -> Arc<Route> {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::cache::fill::{Fill, Leading, Progress, Settled, Side};
 use crate::cache::key::KeyHash;
-use crate::cache::object::Object;
+use crate::cache::object::{Content, Object};
 use crate::http::cache_status::Fwd;
 use crate::http::refusal::Refusal;
 use crate::http::vary;
@@ -20,7 +20,7 @@ use crate::telemetry::Pending;
 
 use super::authorize::authorize;
 use super::body::Body;
-use super::filling::{self, Plan, Private};
+use super::filling::{self, Plan};
 use super::keyed::{Keyed, keyed};
 use super::lookup::{Found, Lookup, lookup};
 use super::outgoing::Outgoing;
@@ -29,9 +29,11 @@ use super::purged;
 use super::purging;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::{Answer, Served, from_arriving, from_object};
+use super::respond::{Answer, Served, as_it_came, from_arriving, from_part, from_whole};
 use super::route::route;
 use super::sanitize::{Incoming, sanitize};
+use super::slicing::asked::Asked;
+use super::slicing::{own, part};
 use super::tunnel;
 use super::worker::Worker;
 
@@ -39,6 +41,8 @@ use super::worker::Worker;
 enum Next {
     /// Nothing.
     Answered(Answer),
+    /// Serve what was found, some of whose slices may have to be waited for.
+    Serve(Box<Keyed>, Lookup, Served),
     /// Ask the origin, for all who want the same.
     Fetch(Box<Keyed>, Lookup),
     /// Purge what it names: whoever asks may.
@@ -113,9 +117,13 @@ impl Worker {
             Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
             Decision::Revalidate | Decision::Fetch => return Ok(Next::Fetch(Box::new(keyed), looked)),
         };
-        let mut answer = self.serve(&looked, &keyed, served)?;
-        recording::dress(&mut answer, &keyed, pending, &self.hot);
-        Ok(Next::Answered(answer))
+        match self.at_once(&looked, &keyed, served) {
+            Some(mut answer) => {
+                recording::dress(&mut answer, &keyed, pending, &self.hot);
+                Ok(Next::Answered(answer))
+            }
+            None => Ok(Next::Serve(Box::new(keyed), looked, served)),
+        }
     }
 
     /// Stages 7 and 8 for what the cache could not answer.
@@ -123,6 +131,9 @@ impl Worker {
         let (mut answer, keyed) = match next {
             Next::Answered(answer) => return Ok(answer),
             Next::Purge(incoming) => return purging::method(&self.shared, &incoming, pending).await,
+            Next::Serve(keyed, looked, served) => {
+                (self.serve(&looked, &keyed, served, pending).await?, keyed)
+            }
             Next::Fetch(keyed, looked) => (self.fetch(&keyed, looked, pending).await?, keyed),
             Next::Tunnel(keyed) => (tunnel::pass(self, &keyed, pending).await?, keyed),
             Next::Pass(mut keyed) => (passing::pass(self, &mut keyed, pending).await?, keyed),
@@ -153,23 +164,69 @@ impl Worker {
         Response::from_parts(parts, Body::new(source, pending))
     }
 
-    fn serve(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Result<Answer, Refused> {
+    /// What is stored whole needs nothing to wait for, nor the memory to do so.
+    fn at_once(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Option<Answer> {
+        let object = looked.found.object()?;
+        let Content::Whole(whole) = &object.body else { return None };
+        let (name, now) = (&self.shared.server_name, self.shared.clock.now());
+        Some(from_whole(object, whole, keyed, served, name, now))
+    }
+
+    async fn serve(
+        &self,
+        looked: &Lookup,
+        keyed: &Keyed,
+        served: Served,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
         // Decided from an object, so there is one.
         let object = looked.found.object().ok_or(Refusal::Internal)?;
-        Ok(from_object(object, keyed, served, &self.shared.server_name, self.shared.clock.now()))
+        self.answer_from(object, keyed, served, pending).await
+    }
+
+    pub(in crate::edge) async fn answer_from(
+        &self,
+        object: &Arc<Object>,
+        keyed: &Keyed,
+        served: Served,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
+        let (name, now) = (&self.shared.server_name, self.shared.clock.now());
+        match &object.body {
+            Content::Whole(whole) => Ok(from_whole(object, whole, keyed, served, name, now)),
+            Content::Sliced(manifest) => {
+                self.sliced(Arc::clone(object), Arc::clone(manifest), keyed, served, pending).await
+            }
+            Content::Part(extent)
+                if matches!(served, Served::Filled { collapsed: false, .. })
+                    && part::contradicts_itself(&object.meta, extent) =>
+            {
+                Ok(as_it_came(object, extent, served, name, now))
+            }
+            Content::Part(extent) if part::answers(object, keyed) => {
+                Ok(from_part(object, extent, keyed, served, name, now))
+            }
+            // A 304 may have changed what If-Range is compared with.
+            Content::Part(_) => Box::pin(own::pass(self, keyed, Fwd::Partial, "partial", pending)).await,
+        }
     }
 
     /// Brings a stale object up to date behind the request's back, unless somebody does already.
     fn refresh(&self, keyed: &Keyed, looked: &Lookup) {
         let Side::Lead(leading) = self.shared.fills.join(looked.place) else { return };
-        if let Ok(plan) = self.plan(keyed, looked.found.object().cloned()) {
+        if let Ok(plan) = self.plan(keyed, looked.found.object().cloned(), None) {
             let (private, _) = oneshot::channel();
             tokio::spawn(filling::run(self.clone(), plan, leading, private));
         }
     }
 
     /// From the origin: as the one who asks it, or behind somebody who does.
-    async fn fetch(&self, keyed: &Keyed, looked: Lookup, pending: &mut Pending) -> Result<Answer, Refused> {
+    pub(in crate::edge) async fn fetch(
+        &self,
+        keyed: &Keyed,
+        looked: Lookup,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
         if keyed.request.incoming().method == Method::HEAD {
             return passing::head(self, keyed, looked.found.object(), pending).await;
         }
@@ -179,6 +236,9 @@ impl Worker {
             Found::OtherVariants => Fwd::VaryMiss,
             Found::Uncacheable | Found::Nothing => Fwd::UriMiss,
         };
+        if matches!(looked.found, Found::Uncacheable) && own::wants_range(keyed) {
+            return own::pass(self, keyed, reason, "uncacheable", pending).await;
+        }
         if !settings.collapse || matches!(looked.found, Found::Uncacheable) {
             return self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await;
         }
@@ -194,7 +254,7 @@ impl Worker {
                     let now = self.shared.clock.now();
                     if let Decision::Serve = decide::decide(stored, &keyed.directives, settings, now) {
                         drop(leading);
-                        return self.serve(&again, keyed, Served::Hit);
+                        return self.serve(&again, keyed, Served::Hit, pending).await;
                     }
                     return self.lead(keyed, again.found.object().cloned(), leading, reason, pending).await;
                 }
@@ -203,22 +263,30 @@ impl Worker {
                 {
                     self.shared.fills.unlist(place, &fill);
                 }
-                Side::Follow(fill) => match self.follow(keyed, &fill, reason).await {
-                    Followed::Answer(answer) => return answer,
+                Side::Follow(fill) => match self.follow(keyed, &fill).await {
+                    Followed::Told(progress) => {
+                        return self.told(progress, keyed, reason, true, pending).await;
+                    }
                     Followed::OtherVariant(other) => place = other,
                     Followed::Purged => self.shared.fills.unlist(place, &fill),
                     Followed::Alone => break,
                 },
             }
         }
+        let uncacheable =
+            matches!(lookup(keyed, &self.shared, self.shared.clock.now()).found, Found::Uncacheable);
+        if uncacheable && own::wants_range(keyed) {
+            return own::pass(self, keyed, reason, "uncacheable", pending).await;
+        }
         self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await
     }
 
-    fn plan(&self, keyed: &Keyed, stale: Option<Arc<Object>>) -> Result<Plan, Refusal> {
+    fn plan(&self, keyed: &Keyed, stale: Option<Arc<Object>>, range: Option<Asked>) -> Result<Plan, Refusal> {
         Ok(Plan {
             key: keyed.key.clone(),
             outgoing: Outgoing::for_fill(keyed, &self.shared)?,
             stale,
+            range,
             directives: keyed.directives.clone(),
             trip: Arc::new(OnceLock::new()),
         })
@@ -233,7 +301,8 @@ impl Worker {
         reason: Fwd,
         pending: &mut Pending,
     ) -> Result<Answer, Refused> {
-        let plan = self.plan(keyed, stale)?;
+        let range = part_to_ask_for(keyed, stale.as_deref());
+        let plan = self.plan(keyed, stale, range)?;
         let fill = Arc::clone(leading.fill());
         let trip = Arc::clone(&plan.trip);
         let (sender, receiver) = oneshot::channel();
@@ -243,15 +312,19 @@ impl Worker {
         match told {
             Progress::Released(_) => {
                 // A fill that is abandoned without a response has panicked.
-                let Private { response, reason: why } = receiver.await.map_err(|_| Refusal::Internal)?;
-                Ok(passing::respond(self, keyed, response, reason, why))
+                let private = receiver.await.map_err(|_| Refusal::Internal)?;
+                if range.is_some() {
+                    return own::respond(self, keyed, private, reason, pending).await;
+                }
+                let response = private.response.ok_or(Refusal::Internal)?;
+                Ok(passing::respond(self, keyed, response, reason, private.reason))
             }
-            progress => self.told(progress, keyed, reason, false),
+            progress => self.told(progress, keyed, reason, false, pending).await,
         }
     }
 
     /// Waits for somebody else's fill.
-    async fn follow(&self, keyed: &Keyed, fill: &Fill, reason: Fwd) -> Followed {
+    async fn follow(&self, keyed: &Keyed, fill: &Fill) -> Followed {
         let metrics = &self.shared.cache_metrics;
         let wait = keyed.request.route().settings.cache.collapse_timeout;
         let Ok(progress) = tokio::time::timeout(wait, fill.told()).await else {
@@ -260,6 +333,7 @@ impl Worker {
         };
         let meta = match &progress {
             Progress::Storing(arriving) => Some(&arriving.meta),
+            Progress::Sliced(sliced) => Some(&sliced.object.meta),
             Progress::Settled(settled) => Some(&settled.object.meta),
             Progress::Released(why) => {
                 metrics.released.with_label_values(&[why]).inc();
@@ -283,16 +357,23 @@ impl Worker {
                 }
             }
         }
+        if let Progress::Settled(settled) = &progress
+            && !part::answers(&settled.object, keyed)
+        {
+            metrics.released.with_label_values(&["other_part"]).inc();
+            return Followed::Alone;
+        }
         metrics.followers.inc();
-        Followed::Answer(self.told(progress, keyed, reason, true))
+        Followed::Told(progress)
     }
 
-    fn told(
+    async fn told(
         &self,
         progress: Progress,
         keyed: &Keyed,
         reason: Fwd,
         collapsed: bool,
+        pending: &mut Pending,
     ) -> Result<Answer, Refused> {
         let (name, now) = (&self.shared.server_name, self.shared.clock.now());
         match progress {
@@ -300,12 +381,17 @@ impl Worker {
                 let served = Served::Filled { reason, collapsed };
                 Ok(from_arriving(&arriving, keyed, served, name, now))
             }
+            Progress::Sliced(sliced) => {
+                let served = Served::Filled { reason, collapsed };
+                self.answer_from(&sliced.object, keyed, served, pending).await
+            }
             Progress::Settled(Settled { object, outcome, origin_status }) => {
                 let served = match outcome {
                     Outcome::Stale => Served::StaleIfError(origin_status),
+                    Outcome::Miss => Served::Filled { reason, collapsed },
                     _ => Served::Revalidated { collapsed },
                 };
-                Ok(from_object(&object, keyed, served, name, now))
+                self.answer_from(&object, keyed, served, pending).await
             }
             Progress::Failed(refusal) => Err(refusal.into()),
             Progress::Released(_) => Err(Refusal::Internal.into()),
@@ -313,8 +399,19 @@ impl Worker {
     }
 }
 
+/// The range that a fill for this request is to ask for. What was small enough to be kept whole is asked for as a
+/// whole again.
+fn part_to_ask_for(keyed: &Keyed, stale: Option<&Object>) -> Option<Asked> {
+    let whole = stale.is_some_and(|object| matches!(object.body, Content::Whole(_)));
+    if whole || !own::wants_range(keyed) {
+        return None;
+    }
+    Asked::of(&keyed.request.incoming().headers, keyed.request.route().settings.cache.slice)
+}
+
 enum Followed {
-    Answer(Result<Answer, Refused>),
+    /// It is for this request as well.
+    Told(Progress),
     /// The response varies, and is not for this request.
     OtherVariant(KeyHash),
     /// A purge means what comes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::cache::fill::Fills;
+use crate::cache::flight::Flights;
 use crate::cache::invalidation::InvalidationLog;
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub purgers: Purgers,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
+    /// Slices that are being fetched.
+    pub flights: Arc<Flights>,
     /// What time it is.
     pub clock: Clock,
     /// What the cache counts.
@@ -86,6 +89,7 @@ pub(crate) mod testing {
         std::mem::forget(runtime);
         let log = AccessLog::start(&config.log, &metrics).unwrap();
         let shared = Shared {
+            flights: Arc::default(),
             sites: Sites::new(&config.sites),
             memory: MemoryTier::new(capacity, &cache_metrics),
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
