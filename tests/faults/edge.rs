@@ -10,8 +10,27 @@ use tokio::net::TcpStream;
 
 use super::origin::Origin;
 
-/// `pool.breaker.open_for`
+/// `pool.breaker.open_for` of [`QUICK`].
 pub const OPEN_FOR: Duration = Duration::from_millis(500);
+
+/// For origins that answer within milliseconds, and tests that do not want to wait.
+pub const QUICK: &str = r#"
+[pool.timeouts]
+connect = "500ms"
+first_byte = "2s"
+idle = "2s"
+[pool.retry]
+backoff = "10ms"
+hedge_after = "50ms"
+[pool.breaker]
+open_for = "500ms"
+[pool.health]
+path = "/health"
+interval = "500ms"
+timeout = "400ms"
+unhealthy_after = 2
+healthy_after = 1
+"#;
 
 /// A running edge.
 pub struct Edge {
@@ -22,7 +41,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Over these origins, with `pool` as further keys of their pool.
+    /// Over these origins, with `pool` as further settings of their pool.
     pub async fn start(origins: &[Origin], pool: &str) -> Self {
         let members: Vec<_> =
             origins.iter().map(|origin| format!("{{ url = \"http://{}\" }}", origin.address)).collect();
@@ -37,21 +56,6 @@ address = "127.0.0.1:0"
 name = "origin"
 members = [{}]
 {pool}
-[pool.timeouts]
-connect = "500ms"
-first_byte = "2s"
-idle = "2s"
-[pool.retry]
-backoff = "10ms"
-hedge_after = "50ms"
-[pool.breaker]
-open_for = "{}ms"
-[pool.health]
-path = "/health"
-interval = "500ms"
-timeout = "400ms"
-unhealthy_after = 2
-healthy_after = 1
 [[site]]
 hosts = ["faults.example"]
 pool = "origin"
@@ -60,8 +64,7 @@ address = "127.0.0.1:0"
 [log]
 level = "error"
 "#,
-            members.join(", "),
-            OPEN_FOR.as_millis()
+            members.join(", ")
         );
         let config = seawall::config::load_from(&toml, "edge.toml", std::iter::empty::<(String, String)>());
         let config = config.unwrap_or_else(|errors| panic!("{errors}\nin\n{toml}"));

@@ -60,7 +60,7 @@ async fn one_member_in_turn_fails_and_clients_hardly_notice() {
     let _alone = ALONE.lock().await;
     let (seconds, rate) = (setting("SEAWALL_FAULTS_SECONDS", 12), setting("SEAWALL_FAULTS_RATE", 200));
     let origins = origins(3).await;
-    let edge = Edge::start(&origins, "").await;
+    let edge = Edge::start(&origins, edge::QUICK).await;
     load::prime(edge.address).await;
 
     let load = Load::start(edge.address, rate);
@@ -80,7 +80,7 @@ async fn one_member_in_turn_fails_and_clients_hardly_notice() {
     let of = |kind| samples.iter().filter(|sample| sample.kind == kind).copied().collect::<Vec<_>>();
     let (cached, own) = (of(Kind::Cached), of(Kind::Uncacheable));
     // A machine that is busy with something else makes single requests late by this much whatever the edge does.
-    let noise = Duration::from_millis(if seconds < 60 { 100 } else { 20 });
+    let noise = Duration::from_millis(if seconds < 60 { 250 } else { 20 });
     let settle = Duration::from_secs(2).min(phase / 2);
     let calm = p99(&between(&samples, Duration::ZERO, phase));
     eprintln!("calm: p99 {calm:?}");
@@ -127,7 +127,7 @@ async fn a_full_outage_costs_trials_only_and_ends_soon_after_it_is_over() {
     let _alone = ALONE.lock().await;
     let rate = setting("SEAWALL_FAULTS_RATE", 200);
     let origins = origins(3).await;
-    let edge = Edge::start(&origins, "").await;
+    let edge = Edge::start(&origins, edge::QUICK).await;
     load::prime(edge.address).await;
     let load = Load::start(edge.address, rate);
     let begin = Instant::now();
@@ -187,6 +187,7 @@ async fn a_restart_with_a_member_added_moves_only_its_share_of_keys() {
     let origins = origins(4).await;
     let mut owners = Vec::new();
     for members in [&origins[..3], &origins[..]] {
+        // No hedges: who is asked second would be taken for who was asked.
         let edge = Edge::start(members, "").await;
         let mut of_keys = Vec::new();
         let mut connection = load::Connection::open(edge.address).await;
