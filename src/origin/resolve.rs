@@ -70,6 +70,7 @@ pub(super) fn resolver() -> Result<TokioResolver, OriginSetupError> {
 }
 
 /// What is resolved for a configured member.
+#[expect(clippy::large_enum_variant, reason = "there is one for each name in edge.toml, made at start")]
 pub(super) enum Name {
     /// A host: one server, at one or several addresses.
     Host { origin: Arc<Origin>, host: String, port: u16 },

@@ -35,7 +35,9 @@ pub struct GuardedIo {
     /// A refusal waits for a response to end; wake this then.
     reader: Option<Waker>,
     refused: Option<Refusal>,
-    /// HTTP/2: small writes until the next flush. h2 writes each DATA frame by itself; gathered, a burst of
+    /// HTTP/2: small writes are gathered.
+    gathers: bool,
+    /// Small writes until the next flush. h2 writes each DATA frame by itself; gathered, a burst of
     /// responses is one TLS record and one system call.
     gathered: BytesMut,
 }
@@ -53,6 +55,7 @@ struct Answer {
 impl GuardedIo {
     /// `prefix` was read from `stream` already. `scan` is for HTTP/1; HTTP/2 has none.
     pub fn new(stream: Stream, prefix: Vec<u8>, scan: Option<Scan>, state: Arc<ConnState>) -> Self {
+        let http2 = scan.is_none();
         Self {
             stream,
             prefix,
@@ -61,6 +64,7 @@ impl GuardedIo {
             answer: None,
             reader: None,
             refused: None,
+            gathers: http2,
             gathered: BytesMut::new(),
         }
     }
@@ -235,7 +239,7 @@ impl AsyncWrite for GuardedIo {
         if this.intercept(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
-        if this.scan.is_none() {
+        if this.gathers {
             return this.poll_gather(cx, &[IoSlice::new(buf)]);
         }
         let wrote = Pin::new(&mut this.stream).poll_write(cx, buf);
@@ -251,7 +255,7 @@ impl AsyncWrite for GuardedIo {
         if this.intercept(bufs.first().map_or(&[], |first| first)) {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        if this.scan.is_none() {
+        if this.gathers {
             return this.poll_gather(cx, bufs);
         }
         let wrote = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
@@ -265,7 +269,7 @@ impl AsyncWrite for GuardedIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_answer(cx))?;
-        if this.scan.is_none() && this.state.gathered() && !this.state.flushing() {
+        if this.gathers && this.state.gathered() && !this.state.flushing() {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_gathered(cx))?;

@@ -9,7 +9,7 @@ const SMALL: &str = "[cache.memory]\ncapacity = \"64MiB\"\nmax_object = \"128KiB
 async fn with(len: u64) -> (World, Large) {
     let world = World::new()
         .site("[site.cache]\nslice = \"64KiB\"")
-        .pool("[pool.retry]\nattempts = 1")
+        .pool("[pool.retry]\nattempts = 1\n[pool.breaker]\nconsecutive_failures = 1000\nmin_requests = 1000")
         .more(SMALL)
         .start()
         .await;
