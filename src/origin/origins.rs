@@ -49,7 +49,7 @@ impl Origins {
                 };
                 let name = match origin {
                     Some(origin) => Name::Host { origin, host: member.host.clone(), port: member.port },
-                    None => Name::Srv { maker: Box::new(maker.clone()), member: Box::new(member.clone()) },
+                    None => Name::Srv { maker: maker.clone(), member: member.clone() },
                 };
                 tokio::spawn(resolve::keep_resolved(Arc::downgrade(&started), slot, name, resolver));
             }

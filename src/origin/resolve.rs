@@ -75,7 +75,7 @@ pub(super) enum Name {
     /// A host: one server, at one or several addresses.
     Host { origin: Arc<Origin>, host: String, port: u16 },
     /// SRV records (RFC 2782): several servers, with a port, a weight and a priority each.
-    Srv { maker: Box<Maker>, member: Box<config::Member> },
+    Srv { maker: Maker, member: config::Member },
 }
 
 /// Keeps one configured member of `pool` resolved for as long as the pool lives.
@@ -303,7 +303,7 @@ mod tests {
         ]));
         let pool = tests::bare_pool("_web._tcp.test.", 0);
         let member = config::Member { srv: true, ..pool.config.members[0].clone() };
-        let name = Name::Srv { maker: Box::new(maker(&pool)), member: Box::new(member) };
+        let name = Name::Srv { maker: maker(&pool), member };
         tokio::spawn(keep_resolved(Arc::downgrade(&pool), 0, name, resolver_of(&records).await));
         pool.ready().await.unwrap();
         let whole = [

@@ -97,8 +97,6 @@ impl GuardedIo {
             return None;
         }
         self.prefix.splice(..0, ahead.iter().copied());
-        // Who writes from now on means every flush; nothing is gathered past it.
-        self.state.set_flushing(true);
         Some(self)
     }
 
