@@ -223,7 +223,7 @@ static S3: Table = table(
     "pool.s3",
     &[
         key("bucket", Text, Is(r#""""#), "The bucket; `\"\"` takes it from the Host."),
-        key("region", Text, Required, "For the signature's scope."),
+        key("region", Text, Is(r#""eu-central-1""#), "For the signature's scope."),
         key("style", Word(&["path", "virtual-host"]), Is(r#""path""#), "Where the bucket stands: `endpoint/bucket/key` or `bucket.endpoint/key`."),
         key("prefix", Text, Is(r#""""#), "Prepended to every key; without a leading slash."),
         key("index", Text, Is(r#""""#), "`index.html` serves it for keys that end in `/`."),

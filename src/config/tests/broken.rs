@@ -50,7 +50,6 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\nhost = \"a b\"", &[r#"e.toml:12: pool "b" has a host that is none: "a b""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\ntimeouts.connect = \"1ms\"", &[r#"e.toml:12: "pool.timeouts.connect" must be a duration from 10ms to 10m, not "1ms""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\ntls.client_cert = \"x\"", &[r#"e.toml:12: "pool.tls.client_cert" needs "pool.tls.client_key""#, "e.toml:12: \"x\" can not be read: No such file or directory (os error 2)"]),
-    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\n[pool.s3]\nbucket = \"b\"", &["e.toml:12: pool.s3 has no region"]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\n[pool.s3]\nbucket = \"b\"\nregion = \"r\"\nprefix = \"/x\"\ncredentials = \"defualt\"", &[r#"e.toml:15: "pool.s3.prefix" must not begin with "/": "/x""#, r#"e.toml:16: "pool.s3.credentials" must be "default", "anonymous" or a table, not "defualt""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\n[pool.s3]\nbucket = \"b\"\nregion = \"r\"\ncredentials = { access_key_id = \"a\" }", &["e.toml:15: pool.s3.credentials has no secret_access_key"]),
     // site
