@@ -69,6 +69,13 @@ struct MemberSet {
     ring: Ring,
 }
 
+impl MemberSet {
+    /// Whether somebody else than `member` is up.
+    fn others_up(&self, member: &Member) -> bool {
+        self.members.iter().any(|other| other.is_up() && other.place.identity != member.place.identity)
+    }
+}
+
 impl Pool {
     /// A pool whose members have no address yet; see [`Pool::set`].
     pub(super) fn new(config: config::Pool, s3: Option<S3>, maker: Maker, metrics: OriginMetrics) -> Self {
@@ -184,19 +191,17 @@ impl Pool {
             &|_| true,
         ];
         let start = self.start(&set);
+        let begin = |m: &Arc<Member>| Attempt::begin(m, &self.in_flight, !set.others_up(m), now);
         for tried in [tried, &[]] {
             // A member whose ejection is over gets its trial when a request comes that would have been its own.
             let first = self.order(&set, key, start).find(|m| !tried.contains(&m.place.identity));
-            if let Some(attempt) = first
-                .filter(|m| !m.is_up() && m.is_healthy())
-                .and_then(|m| Attempt::begin(m, &self.in_flight, now))
-            {
+            if let Some(attempt) = first.filter(|m| !m.is_up() && m.is_healthy()).and_then(begin) {
                 return Some(attempt);
             }
             for fits in stages {
                 let mut fitting =
                     self.order(&set, key, start).filter(|m| !tried.contains(&m.place.identity) && fits(m));
-                if let Some(attempt) = fitting.find_map(|m| Attempt::begin(m, &self.in_flight, now)) {
+                if let Some(attempt) = fitting.find_map(begin) {
                     return Some(attempt);
                 }
             }
@@ -217,9 +222,14 @@ impl Pool {
         granted
     }
 
+    /// Whether a member is up that was not tried yet.
+    pub(super) fn has_another(&self, tried: &[u64]) -> bool {
+        self.set.load().members.iter().any(|m| m.is_up() && !tried.contains(&m.place.identity))
+    }
+
     /// Leave to ask a member that is not one of the set, if its breaker gives it.
     pub(super) fn begin(&self, member: &Arc<Member>) -> Option<Attempt> {
-        Attempt::begin(member, &self.in_flight, Instant::now())
+        Attempt::begin(member, &self.in_flight, false, Instant::now())
     }
 
     /// Whether `member` can be ejected for what may be the request's fault: an answer like all others would have
