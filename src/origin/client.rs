@@ -289,6 +289,7 @@ impl Fetch<'_> {
                 tracing::debug!(pool = %self.pool.name, attempt = number, %error, "attempt failed");
                 match error.blame() {
                     Blame::Absent => leave.settle(Verdict::Failure),
+                    Blame::HungUp => leave.hung_up(),
                     Blame::BadAnswer => leave.answered_badly(),
                     Blame::Nobody => leave.settle(Verdict::Unknown),
                 }

@@ -191,7 +191,8 @@ impl FetchError {
             | FetchError::ConnectTimeout(_)
             | FetchError::Tls { .. }
             | FetchError::FirstByteTimeout(_) => Blame::Absent,
-            FetchError::Broken { .. } | FetchError::Ambiguous { .. } => Blame::BadAnswer,
+            FetchError::Broken { .. } => Blame::HungUp,
+            FetchError::Ambiguous { .. } => Blame::BadAnswer,
             _ => Blame::Nobody,
         }
     }
@@ -202,6 +203,8 @@ impl FetchError {
 pub(super) enum Blame {
     /// It was not there, or kept us waiting.
     Absent,
+    /// It took the request and broke off before an answer.
+    HungUp,
     /// It was there, and its answer of no use.
     BadAnswer,
     /// It is not its fault.

@@ -188,8 +188,18 @@ pub(super) struct Attempt {
     admission: Admission,
     settled: bool,
     outrun: Option<Outrun>,
-    /// Nobody else was up when it was given.
-    alone: bool,
+    company: Company,
+}
+
+/// Who else could have been asked when an attempt began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// The pool has no other member.
+    None,
+    /// All others are down.
+    Down,
+    /// Somebody else is up.
+    Up,
 }
 
 /// Whether somebody else answered what a member was asked first.
@@ -204,12 +214,11 @@ impl Outrun {
 }
 
 impl Attempt {
-    /// Asks the member's breaker; `total` is the pool's count of requests in flight, and `alone` whether nobody
-    /// else could be asked.
+    /// Asks the member's breaker; `total` is the pool's count of requests in flight.
     pub(super) fn begin(
         member: &Arc<Member>,
         total: &Arc<AtomicU64>,
-        alone: bool,
+        company: Company,
         now: Instant,
     ) -> Option<Self> {
         let admission = member.admit(now);
@@ -219,7 +228,7 @@ impl Attempt {
         member.in_flight.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(1, Ordering::Relaxed);
         let in_flight = InFlight { member: member.clone(), total: total.clone() };
-        Some(Self { in_flight, admission, settled: false, outrun: None, alone })
+        Some(Self { in_flight, admission, settled: false, outrun: None, company })
     }
 
     pub(super) fn member(&self) -> &Arc<Member> {
@@ -239,7 +248,13 @@ impl Attempt {
     /// member only while another could do better. Without it nobody would get an answer at all, and one that
     /// answers, however badly, keeps nobody waiting.
     pub(super) fn answered_badly(&mut self) {
-        self.settle(if self.alone { Verdict::Success } else { Verdict::Failure });
+        self.settle(if self.company == Company::Up { Verdict::Failure } else { Verdict::Success });
+    }
+
+    /// Reports a connection that was taken and broken without an answer: what a failing host does, or an
+    /// application that fails by the request. The only member gets the benefit of the doubt.
+    pub(super) fn hung_up(&mut self) {
+        self.settle(if self.company == Company::None { Verdict::Success } else { Verdict::Failure });
     }
 
     /// Reports. A later failure of what seemed a success is one more report.

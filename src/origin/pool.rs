@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::error::FetchError;
 use super::gate::Gate;
-use super::member::{Address, Attempt, Member, Origin};
+use super::member::{Address, Attempt, Company, Member, Origin};
 use super::metrics::OriginMetrics;
 use super::origins::Maker;
 use super::retry::{Budget, random};
@@ -70,9 +70,14 @@ struct MemberSet {
 }
 
 impl MemberSet {
-    /// Whether somebody else than `member` is up.
-    fn others_up(&self, member: &Member) -> bool {
-        self.members.iter().any(|other| other.is_up() && other.place.identity != member.place.identity)
+    /// Who else than `member` there is.
+    fn company(&self, member: &Member) -> Company {
+        let mut others = self.members.iter().filter(|other| other.place.identity != member.place.identity);
+        match (self.members.len(), others.any(|other| other.is_up())) {
+            (..=1, _) => Company::None,
+            (_, false) => Company::Down,
+            (_, true) => Company::Up,
+        }
     }
 }
 
@@ -191,7 +196,7 @@ impl Pool {
             &|_| true,
         ];
         let start = self.start(&set);
-        let begin = |m: &Arc<Member>| Attempt::begin(m, &self.in_flight, !set.others_up(m), now);
+        let begin = |m: &Arc<Member>| Attempt::begin(m, &self.in_flight, set.company(m), now);
         for tried in [tried, &[]] {
             // A member whose ejection is over gets its trial when a request comes that would have been its own.
             let first = self.order(&set, key, start).find(|m| !tried.contains(&m.place.identity));
@@ -229,7 +234,7 @@ impl Pool {
 
     /// Leave to ask a member that is not one of the set, if its breaker gives it.
     pub(super) fn begin(&self, member: &Arc<Member>) -> Option<Attempt> {
-        Attempt::begin(member, &self.in_flight, false, Instant::now())
+        Attempt::begin(member, &self.in_flight, Company::Up, Instant::now())
     }
 
     /// Whether `member` can be ejected for what may be the request's fault: an answer like all others would have

@@ -99,8 +99,10 @@ async fn who_answers_badly_stays_while_nobody_answers_better() {
         pool.breaker.consecutive_failures = 3;
         pool.breaker.open_for = Duration::from_secs(60);
         let world = World::new(pool);
+        // One that hangs up may be gone, and only the one that has no other is asked all the same.
+        let errors = [("/half", "broken"), ("/doubtful", "ambiguous"), ("/close", "broken")];
         for _ in 0..10 {
-            for (path, error) in [("/close", "broken"), ("/half", "broken"), ("/doubtful", "ambiguous")] {
+            for (path, error) in errors.into_iter().take(4 - servers.len()) {
                 assert_eq!(world.get(path).await.unwrap_err().as_str(), error);
             }
             assert_eq!(world.get("/503").await.unwrap().0, 503);
