@@ -60,6 +60,20 @@ impl Outgoing {
         Ok(outgoing)
     }
 
+    /// As for a fill, but with the client's conditions: for a response that is not likely to be shared.
+    ///
+    /// # Errors
+    /// The request came through this node before.
+    pub fn for_own(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
+        let mut outgoing = Self::for_fill(keyed, shared)?;
+        for name in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+            for value in keyed.request.incoming().headers.get_all(&name) {
+                outgoing.headers.append(name.clone(), value.clone());
+            }
+        }
+        Ok(outgoing)
+    }
+
     /// For a response that is this client's own.
     ///
     /// # Errors
