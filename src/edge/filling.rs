@@ -330,7 +330,7 @@ impl Filling<'_> {
         let most = self.plan.outgoing.route.settings.cache.slice;
         let length = http_body::Body::size_hint(&body).exact();
         let Ok(Some(whole)) = part::read(body, length, most).await else { return false };
-        let Some(extent) = part::extent(says, complete, whole) else { return false };
+        let Some(extent) = part::extent(says, complete, length, whole) else { return false };
         let object = Arc::new(Object { meta, body: Content::Part(extent) });
         if self.keep(Arc::clone(&object)) {
             self.worker.shared.cache_metrics.stores.inc();
