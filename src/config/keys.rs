@@ -178,7 +178,7 @@ static TIMEOUTS: Table = table(
 static RETRY: Table = table(
     "pool.retry",
     &[
-        key("attempts", Count(1, 16), Is("3"), "In all, the first included, each on the next member of the ring; together they may take twice `connect` and `first_byte`."),
+        key("attempts", Count(1, 16), Is("3"), "In all, the first included, each on the next member of the ring; together they may take twice `connect` and `first_byte`. A member that has heard the request is asked again only for S3."),
         key("backoff", Duration(0, MIN), Is(r#""50ms""#), "Before the first retry; doubled each time, with jitter. An origin's Retry-After wins."),
         key("budget", Number(0.0, 1.0), Is("0.2"), "Retries may be at most this share of requests."),
         key("hedge_after", Or(&[""], &Duration(1, HOUR)), Is(r#""""#), "Set: ask a second member when the first byte takes longer."),
@@ -200,7 +200,7 @@ static HEALTH: Table = table(
 static BREAKER: Table = table(
     "pool.breaker",
     &[
-        key("consecutive_failures", Count(1, 10_000), Is("5"), "Failures in a row that eject a member."),
+        key("consecutive_failures", Count(1, 10_000), Is("5"), "Failures in a row that eject a member. An answer that is of no use counts only while another member is up."),
         key("error_rate", Number(0.0, 1.0), Is("0.5"), "Share of failures in `window` that ejects a member."),
         key("window", Duration(100, HOUR), Is(r#""10s""#), "What `error_rate` looks back on."),
         key("min_requests", Count(1, 1_000_000), Is("20"), "`error_rate` says nothing before so many requests."),

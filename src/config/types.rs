@@ -261,7 +261,7 @@ pub struct Health {
 /// `[pool.breaker]`
 #[derive(Debug, Clone)]
 pub struct Breaker {
-    /// Failures in a row that eject a member.
+    /// Failures in a row that eject a member. An answer that is of no use counts only while another member is up.
     pub consecutive_failures: u32,
     /// Share of failures in `window` that ejects a member, 0 to 1.
     pub error_rate: f64,

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
@@ -27,7 +27,7 @@ use crate::cache::key::Key;
 use crate::cache::object::{Content, Meta, Object, WholeBuilder};
 use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
-use crate::http::cache_control::RequestDirectives;
+use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
 use crate::http::range::ByteRange;
 use crate::http::time::Time;
 use crate::origin::{FetchError, OriginBody, OriginResponse, Trip};
@@ -35,6 +35,7 @@ use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
+use crate::policy::stored_head::withheld;
 use crate::policy::update;
 
 use super::keeping::{Kept, keep};
@@ -110,6 +111,8 @@ pub struct Plan {
     pub directives: RequestDirectives,
     /// Filled in when the origin answers, for the log of who began the fill.
     pub trip: Arc<OnceLock<Trip>>,
+    /// Filled in with fields that are not stored, and that who began the fill gets all the same.
+    pub withheld: Arc<OnceLock<HeaderMap>>,
 }
 
 impl Plan {
@@ -226,6 +229,7 @@ impl Filling<'_> {
 
     /// 304: the stored head is brought up to date (RFC 9111 §4.3.4), the body stays.
     fn confirmed(&self, object: &Arc<Object>, response: &OriginResponse, asked: Time) {
+        self.withhold(&response.headers);
         let head = update::merge_304(&as_received(&object.meta), &response.headers);
         let exchange = Exchange {
             method: &Method::GET,
@@ -278,6 +282,7 @@ impl Filling<'_> {
             self.tell(settled);
             return None;
         }
+        self.withhold(&response.headers);
         let times = (asked, self.now());
         let ((refused, status), response) =
             match keep(&self.worker.shared, self.plan, &response, range, times) {
@@ -303,11 +308,21 @@ impl Filling<'_> {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             memory.remove(&self.plan.key);
         }
-        memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
+        // A 304 to the client's own conditions does not say that the whole could not be kept.
+        if status != StatusCode::NOT_MODIFIED {
+            memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
+        }
         self.tell(Progress::Released(refused));
         // Nobody takes it if the client left.
         let _ = private.send(Private { response, reason: refused });
         None
+    }
+
+    fn withhold(&self, head: &HeaderMap) {
+        let fields = withheld(head, &ResponseDirectives::parse(head));
+        if !fields.is_empty() {
+            let _ = self.plan.withheld.set(fields);
+        }
     }
 
     /// Reads a part that can be kept as it is and no other way.
@@ -315,7 +330,7 @@ impl Filling<'_> {
         let most = self.plan.outgoing.route.settings.cache.slice;
         let length = http_body::Body::size_hint(&body).exact();
         let Ok(Some(whole)) = part::read(body, length, most).await else { return false };
-        let Some(extent) = part::extent(says, complete, whole) else { return false };
+        let Some(extent) = part::extent(says, complete, length, whole) else { return false };
         let object = Arc::new(Object { meta, body: Content::Part(extent) });
         if self.keep(Arc::clone(&object)) {
             self.worker.shared.cache_metrics.stores.inc();

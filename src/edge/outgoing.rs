@@ -13,9 +13,10 @@ use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
-use crate::origin::{OriginRequest, RequestBody};
+use crate::origin::{OnInformational, OriginRequest, RequestBody};
 use crate::policy::conditional;
 use crate::policy::key::{CacheUse, keyed_query};
+use crate::server::Hints;
 
 use super::keyed::Keyed;
 use super::route::Route;
@@ -39,6 +40,8 @@ pub struct Outgoing {
     scheme: Scheme,
     ring: u64,
     trailers: bool,
+    /// Whoever asked may get interim responses.
+    hints: Option<Hints>,
 }
 
 impl Outgoing {
@@ -53,6 +56,20 @@ impl Outgoing {
         outgoing.trailers = false;
         for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
             outgoing.headers.remove(name);
+        }
+        Ok(outgoing)
+    }
+
+    /// As for a fill, but with the client's conditions: for a response that is not likely to be shared.
+    ///
+    /// # Errors
+    /// The request came through this node before.
+    pub fn for_own(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
+        let mut outgoing = Self::for_fill(keyed, shared)?;
+        for name in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+            for value in keyed.request.incoming().headers.get_all(&name) {
+                outgoing.headers.append(name.clone(), value.clone());
+            }
         }
         Ok(outgoing)
     }
@@ -95,6 +112,7 @@ impl Outgoing {
             scheme: incoming.scheme,
             ring: keyed.key.ring(),
             trailers: incoming.takes_trailers,
+            hints: incoming.peer.interim.hints(),
             headers,
         })
     }
@@ -143,7 +161,9 @@ impl Outgoing {
             trailers: self.trailers,
             upgrade: None,
             stand_in: false,
-            on_informational: None,
+            on_informational: self.hints.clone().map(|hints| -> OnInformational {
+                Arc::new(move |status, headers| hints.send(status, headers))
+            }),
         }
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::server::{Handled, Handler, Peer, PeerAddr, TlsInfo};
+use crate::server::{Handled, Handler, Interim, Peer, PeerAddr, TlsInfo};
 
 use super::named::{NameError, Named};
 use super::route::Sites;
@@ -258,7 +258,14 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
         version: "TLSv1.3",
         client_certificate: false,
     });
-    let peer = Arc::new(Peer { addr: PeerAddr::Unix, local: None, listener: 0, tls, http2: false });
+    let peer = Arc::new(Peer {
+        addr: PeerAddr::Unix,
+        local: None,
+        listener: 0,
+        tls,
+        http2: false,
+        interim: Interim::default(),
+    });
     let (here, there) = tokio::io::duplex(PIPE);
     let worker = worker.clone();
     let service = service_fn(move |request| {

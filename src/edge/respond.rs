@@ -31,6 +31,18 @@ pub struct Answer {
     pub outcome: Outcome,
 }
 
+impl Answer {
+    /// Adds the fields that it does not have yet.
+    pub fn add(&mut self, fields: &HeaderMap) {
+        let head = self.response.headers_mut();
+        for name in fields.keys() {
+            if !head.contains_key(name) {
+                head.extend(fields.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+            }
+        }
+    }
+}
+
 /// How a response came to be, for Cache-Status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {

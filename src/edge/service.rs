@@ -247,7 +247,10 @@ impl Worker {
         if matches!(looked.found, Found::Uncacheable) && own::wants_range(keyed) {
             return own::pass(self, keyed, reason, "uncacheable", pending).await;
         }
-        if !settings.collapse || matches!(looked.found, Found::Uncacheable) {
+        if matches!(looked.found, Found::Uncacheable) {
+            return self.own(keyed, reason, pending).await;
+        }
+        if !settings.collapse {
             return self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await;
         }
         let mut place = looked.place;
@@ -286,6 +289,9 @@ impl Worker {
         if uncacheable && own::wants_range(keyed) {
             return own::pass(self, keyed, reason, "uncacheable", pending).await;
         }
+        if uncacheable {
+            return self.own(keyed, reason, pending).await;
+        }
         self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await
     }
 
@@ -297,7 +303,16 @@ impl Worker {
             range,
             directives: keyed.directives.clone(),
             trip: Arc::new(OnceLock::new()),
+            withheld: Arc::new(OnceLock::new()),
         })
+    }
+
+    /// What could not be stored the last time: asked for with the client's conditions, so that it can be 304, and
+    /// stored if it can be after all.
+    async fn own(&self, keyed: &Keyed, reason: Fwd, pending: &mut Pending) -> Result<Answer, Refused> {
+        let outgoing = Outgoing::for_own(keyed, &self.shared)?;
+        let plan = Plan { outgoing, ..self.plan(keyed, None, None)? };
+        self.begun(keyed, plan, Leading::alone(), reason, pending).await
     }
 
     /// Starts a fill and waits for what it turns out to be.
@@ -311,8 +326,20 @@ impl Worker {
     ) -> Result<Answer, Refused> {
         let range = part_to_ask_for(keyed, stale.as_deref());
         let plan = self.plan(keyed, stale, range)?;
+        self.begun(keyed, plan, leading, reason, pending).await
+    }
+
+    async fn begun(
+        &self,
+        keyed: &Keyed,
+        plan: Plan,
+        leading: Leading,
+        reason: Fwd,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
+        let range = plan.range;
         let fill = Arc::clone(leading.fill());
-        let trip = Arc::clone(&plan.trip);
+        let (trip, withheld) = (Arc::clone(&plan.trip), Arc::clone(&plan.withheld));
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(filling::run(self.clone(), plan, leading, sender));
         let told = fill.told().await;
@@ -327,7 +354,13 @@ impl Worker {
                 let response = private.response.ok_or(Refusal::Internal)?;
                 Ok(passing::respond(self, keyed, response, reason, private.reason))
             }
-            progress => self.told(progress, keyed, reason, false, pending).await,
+            progress => {
+                let mut answer = self.told(progress, keyed, reason, false, pending).await?;
+                if let Some(fields) = withheld.get() {
+                    answer.add(fields);
+                }
+                Ok(answer)
+            }
         }
     }
 

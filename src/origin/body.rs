@@ -115,7 +115,7 @@ impl Live {
         self.failed = true;
         if let Some(mut hold) = self.hold.take() {
             hold.leave.member().origin.metrics.failed(error.as_str());
-            hold.leave.settle(Verdict::Failure);
+            hold.leave.answered_badly();
         }
         error
     }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::body::{Hold, OriginBody, describe};
 use super::breaker::Verdict;
 use super::connection::Connections;
-use super::error::{BodyError, FetchError};
+use super::error::{Blame, BodyError, FetchError};
 use super::exchange::{Answer, Unsent, exchange};
 use super::member::{Attempt, Member};
 use super::origins::Origins;
@@ -137,13 +137,14 @@ impl Fetch<'_> {
             }
             let (again, asked) = match &outcome {
                 Ok(response) => (
-                    replayable && self.wants_retry(response),
+                    replayable && is_retryable_status(response.status) && self.may_do_better(&tried),
                     retry_after(&response.headers, SystemTime::now()),
                 ),
                 // A body that was not begun can still go elsewhere, whatever the method.
                 Err(error) => {
                     let unsent = !error.may_have_reached_origin() && streams == body.is_some();
-                    (error.is_retryable() && (replayable || unsent), None)
+                    let worthwhile = error.may_pass() || self.may_do_better(&tried);
+                    (error.is_retryable() && worthwhile && (replayable || unsent), None)
                 }
             };
             last = Some(outcome);
@@ -220,8 +221,9 @@ impl Fetch<'_> {
         let Some(leave) = another.filter(|_| self.pool.spend()) else { return first.await };
         tried.push(leave.member().place.identity);
         let mut second = pin!(self.attempt(leave, None, 2, &mut nor_here, true));
-        let good =
-            |outcome: &Result<_, _>| outcome.as_ref().is_ok_and(|response| !self.wants_retry(response));
+        let good = |outcome: &Result<OriginResponse, _>| {
+            outcome.as_ref().is_ok_and(|r| !is_retryable_status(r.status))
+        };
         let won = |winner| self.pool.metrics.hedges.with_label_values(&[&*self.pool.name, winner]).inc();
         tokio::select! {
             outcome = &mut first => {
@@ -247,8 +249,11 @@ impl Fetch<'_> {
         }
     }
 
-    fn wants_retry(&self, response: &OriginResponse) -> bool {
-        is_retryable_status(response.status)
+    /// Whether there is somebody to ask again after an answer that was of no use. A server that has heard the
+    /// request has said what it has to say: asking it twice is only more of what it suffers from. S3 is many
+    /// servers behind one address, and asks to be asked again.
+    fn may_do_better(&self, tried: &Tried) -> bool {
+        self.pool.s3.is_some() || self.pool.has_another(tried)
     }
 
     async fn attempt(
@@ -282,7 +287,12 @@ impl Fetch<'_> {
             Err(error) => {
                 member.origin.metrics.failed(error.as_str());
                 tracing::debug!(pool = %self.pool.name, attempt = number, %error, "attempt failed");
-                leave.settle(if error.blames_member() { Verdict::Failure } else { Verdict::Unknown });
+                match error.blame() {
+                    Blame::Absent => leave.settle(Verdict::Failure),
+                    Blame::HungUp => leave.hung_up(),
+                    Blame::BadAnswer => leave.answered_badly(),
+                    Blame::Nobody => leave.settle(Verdict::Unknown),
+                }
                 Err(error)
             }
         }
@@ -291,7 +301,7 @@ impl Fetch<'_> {
     fn broke_off(&self, response: &OriginResponse, error: &BodyError) -> FetchError {
         let Trip { member, attempts, .. } = &response.trip;
         tracing::debug!(pool = %self.pool.name, attempt = attempts, %member, %error, "body broke off early");
-        FetchError::Broken { member: member.clone(), reason: error.to_string() }
+        FetchError::BrokenBody { member: member.clone(), reason: error.to_string() }
     }
 
     async fn deliver(
@@ -302,7 +312,7 @@ impl Fetch<'_> {
     ) -> Result<OriginResponse, FetchError> {
         let member = leave.member().label.clone();
         if self.fails(answer.response.status(), leave.member()) {
-            leave.settle(Verdict::Failure);
+            leave.answered_badly();
         }
         let upgraded = match answer.response.status() {
             http::StatusCode::SWITCHING_PROTOCOLS => {

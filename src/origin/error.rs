@@ -50,6 +50,14 @@ pub enum FetchError {
         /// hyper's words.
         reason: String,
     },
+    /// A head came, and its body broke off before anybody was told.
+    #[error("{member}: broke off in a response: {reason}")]
+    BrokenBody {
+        /// Whom we called.
+        member: Arc<str>,
+        /// How.
+        reason: String,
+    },
     /// The request's body failed while it was being sent; the client's fault, not the origin's.
     #[error("the request body broke off: {0}")]
     RequestBody(String),
@@ -87,7 +95,7 @@ impl FetchError {
             FetchError::ConnectTimeout(_) => "connect_timeout",
             FetchError::Tls { .. } => "tls",
             FetchError::FirstByteTimeout(_) => "first_byte_timeout",
-            FetchError::Broken { .. } => "broken",
+            FetchError::Broken { .. } | FetchError::BrokenBody { .. } => "broken",
             FetchError::RequestBody(_) => "request_body",
             FetchError::Ambiguous { .. } => "ambiguous",
             FetchError::Overloaded(_) => "overloaded",
@@ -106,7 +114,7 @@ impl FetchError {
             FetchError::Connect { .. } => Refusal::OriginUnreachable,
             FetchError::ConnectTimeout(_) | FetchError::FirstByteTimeout(_) => Refusal::OriginTimeout,
             FetchError::Tls { .. } => Refusal::OriginTls,
-            FetchError::Broken { .. } => Refusal::OriginBroken,
+            FetchError::Broken { .. } | FetchError::BrokenBody { .. } => Refusal::OriginBroken,
             FetchError::RequestBody(_) => Refusal::BadBody,
             FetchError::Ambiguous { .. } => Refusal::OriginAmbiguous,
             FetchError::Overloaded(_) => Refusal::Overloaded,
@@ -129,6 +137,7 @@ impl FetchError {
             | FetchError::Credentials(_) => false,
             FetchError::FirstByteTimeout(_)
             | FetchError::Broken { .. }
+            | FetchError::BrokenBody { .. }
             | FetchError::RequestBody(_)
             | FetchError::Ambiguous { .. }
             | FetchError::Refused { .. } => true,
@@ -146,6 +155,7 @@ impl FetchError {
             | FetchError::Tls { .. }
             | FetchError::FirstByteTimeout(_)
             | FetchError::Broken { .. }
+            | FetchError::BrokenBody { .. }
             | FetchError::Overloaded(_) => true,
             FetchError::BadRequest(_)
             | FetchError::Method
@@ -165,13 +175,40 @@ impl FetchError {
                 | FetchError::Tls { .. }
                 | FetchError::FirstByteTimeout(_)
                 | FetchError::Broken { .. }
+                | FetchError::BrokenBody { .. }
         )
     }
 
-    /// Whether the member is to blame, as its breaker counts it.
-    pub(super) const fn blames_member(&self) -> bool {
-        self.is_retryable() || matches!(self, FetchError::Ambiguous { .. })
+    /// Whether the same member might do better: it has not heard the request, or has begun a good answer.
+    pub(super) const fn may_pass(&self) -> bool {
+        !self.may_have_reached_origin() || matches!(self, FetchError::BrokenBody { .. })
     }
+
+    /// What it says of the member that was asked.
+    pub(super) const fn blame(&self) -> Blame {
+        match self {
+            FetchError::Connect { .. }
+            | FetchError::ConnectTimeout(_)
+            | FetchError::Tls { .. }
+            | FetchError::FirstByteTimeout(_) => Blame::Absent,
+            FetchError::Broken { .. } => Blame::HungUp,
+            FetchError::Ambiguous { .. } => Blame::BadAnswer,
+            _ => Blame::Nobody,
+        }
+    }
+}
+
+/// What a failed attempt says of a member, as its breaker counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// It was not there, or kept us waiting.
+    Absent,
+    /// It took the request and broke off before an answer.
+    HungUp,
+    /// It was there, and its answer of no use.
+    BadAnswer,
+    /// It is not its fault.
+    Nobody,
 }
 
 /// Why a response's body has no clean end.

@@ -188,6 +188,18 @@ pub(super) struct Attempt {
     admission: Admission,
     settled: bool,
     outrun: Option<Outrun>,
+    company: Company,
+}
+
+/// Who else could have been asked when an attempt began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// The pool has no other member.
+    None,
+    /// All others are down.
+    Down,
+    /// Somebody else is up.
+    Up,
 }
 
 /// Whether somebody else answered what a member was asked first.
@@ -203,7 +215,12 @@ impl Outrun {
 
 impl Attempt {
     /// Asks the member's breaker; `total` is the pool's count of requests in flight.
-    pub(super) fn begin(member: &Arc<Member>, total: &Arc<AtomicU64>, now: Instant) -> Option<Self> {
+    pub(super) fn begin(
+        member: &Arc<Member>,
+        total: &Arc<AtomicU64>,
+        company: Company,
+        now: Instant,
+    ) -> Option<Self> {
         let admission = member.admit(now);
         if admission == Admission::Refused {
             return None;
@@ -211,7 +228,7 @@ impl Attempt {
         member.in_flight.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(1, Ordering::Relaxed);
         let in_flight = InFlight { member: member.clone(), total: total.clone() };
-        Some(Self { in_flight, admission, settled: false, outrun: None })
+        Some(Self { in_flight, admission, settled: false, outrun: None, company })
     }
 
     pub(super) fn member(&self) -> &Arc<Member> {
@@ -225,6 +242,19 @@ impl Attempt {
     /// If a second member is asked as well, who was asked first can lose against it, and that counts.
     pub(super) fn race(&mut self) -> Outrun {
         self.outrun.get_or_insert_default().clone()
+    }
+
+    /// Reports an answer that is of no use: a status, a doubtful head, one that broke off. It speaks against the
+    /// member only while another could do better. Without it nobody would get an answer at all, and one that
+    /// answers, however badly, keeps nobody waiting.
+    pub(super) fn answered_badly(&mut self) {
+        self.settle(if self.company == Company::Up { Verdict::Failure } else { Verdict::Success });
+    }
+
+    /// Reports a connection that was taken and broken without an answer: what a failing host does, or an
+    /// application that fails by the request. The only member gets the benefit of the doubt.
+    pub(super) fn hung_up(&mut self) {
+        self.settle(if self.company == Company::None { Verdict::Success } else { Verdict::Failure });
     }
 
     /// Reports. A later failure of what seemed a success is one more report.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::error::FetchError;
 use super::gate::Gate;
-use super::member::{Address, Attempt, Member, Origin};
+use super::member::{Address, Attempt, Company, Member, Origin};
 use super::metrics::OriginMetrics;
 use super::origins::Maker;
 use super::retry::{Budget, random};
@@ -67,6 +67,18 @@ impl Found {
 struct MemberSet {
     members: Vec<Arc<Member>>,
     ring: Ring,
+}
+
+impl MemberSet {
+    /// Who else than `member` there is.
+    fn company(&self, member: &Member) -> Company {
+        let mut others = self.members.iter().filter(|other| other.place.identity != member.place.identity);
+        match (self.members.len(), others.any(|other| other.is_up())) {
+            (..=1, _) => Company::None,
+            (_, false) => Company::Down,
+            (_, true) => Company::Up,
+        }
+    }
 }
 
 impl Pool {
@@ -184,19 +196,17 @@ impl Pool {
             &|_| true,
         ];
         let start = self.start(&set);
+        let begin = |m: &Arc<Member>| Attempt::begin(m, &self.in_flight, set.company(m), now);
         for tried in [tried, &[]] {
             // A member whose ejection is over gets its trial when a request comes that would have been its own.
             let first = self.order(&set, key, start).find(|m| !tried.contains(&m.place.identity));
-            if let Some(attempt) = first
-                .filter(|m| !m.is_up() && m.is_healthy())
-                .and_then(|m| Attempt::begin(m, &self.in_flight, now))
-            {
+            if let Some(attempt) = first.filter(|m| !m.is_up() && m.is_healthy()).and_then(begin) {
                 return Some(attempt);
             }
             for fits in stages {
                 let mut fitting =
                     self.order(&set, key, start).filter(|m| !tried.contains(&m.place.identity) && fits(m));
-                if let Some(attempt) = fitting.find_map(|m| Attempt::begin(m, &self.in_flight, now)) {
+                if let Some(attempt) = fitting.find_map(begin) {
                     return Some(attempt);
                 }
             }
@@ -217,9 +227,14 @@ impl Pool {
         granted
     }
 
+    /// Whether a member is up that was not tried yet.
+    pub(super) fn has_another(&self, tried: &[u64]) -> bool {
+        self.set.load().members.iter().any(|m| m.is_up() && !tried.contains(&m.place.identity))
+    }
+
     /// Leave to ask a member that is not one of the set, if its breaker gives it.
     pub(super) fn begin(&self, member: &Arc<Member>) -> Option<Attempt> {
-        Attempt::begin(member, &self.in_flight, Instant::now())
+        Attempt::begin(member, &self.in_flight, Company::Up, Instant::now())
     }
 
     /// Whether `member` can be ejected for what may be the request's fault: an answer like all others would have

@@ -38,6 +38,19 @@ pub fn stored_head(response: &HeaderMap, directives: &ResponseDirectives) -> Hea
     head
 }
 
+/// The fields that `private="…"` and `no-cache="…"` keep out of [`stored_head`]: for the client that the response
+/// was made for, and nobody else.
+pub fn withheld(response: &HeaderMap, directives: &ResponseDirectives) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for name in directives.private.fields().iter().chain(directives.no_cache.fields()) {
+        if !fields.contains_key(name) {
+            fields.extend(response.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+        }
+    }
+    remove_hop_fields(&mut fields);
+    fields
+}
+
 /// Connection fields and those that Connection names (RFC 9110 §7.6.1).
 pub(super) fn remove_hop_fields(head: &mut HeaderMap) {
     let lines = head.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));

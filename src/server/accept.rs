@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::connection::{self, Accepted, Protocols};
 use super::drain::{Drain, Open};
 use super::handler::{Handler, Peer, PeerAddr};
+use super::interim::Interim;
 use super::metrics::{ListenerMetrics, ServerMetrics, Turned};
 use super::per_ip::PerIp;
 use crate::config::Limits;
@@ -170,7 +171,8 @@ async fn admit<H: Handler>(
         }
         Accepted::Unix(_) => None,
     };
-    let peer = Peer { addr, local, listener: listener.index, tls: None, http2: false };
+    let peer =
+        Peer { addr, local, listener: listener.index, tls: None, http2: false, interim: Interim::default() };
     let (listener, worker) = (listener.clone(), worker.clone());
     let entered = worker.open.enter();
     tokio::spawn(async move {

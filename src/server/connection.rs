@@ -148,7 +148,9 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
     let limits = &worker.limits;
     let scan =
         Scan::new(HeadLimits { head: limits.header_bytes, fields: limits.headers, target: limits.uri_bytes });
-    let io = GuardedIo::new(stream, prefix, Some(scan), service.state.clone(), worker.server_name.clone());
+    let (state, name, interim) =
+        (service.state.clone(), worker.server_name.clone(), service.peer.interim.clone());
+    let io = GuardedIo::new(stream, prefix, Some(scan), state, name, interim);
     let mut connection = worker.protocols.http1.serve_connection(TokioIo::new(io), calls(service.clone()));
     let end = drive(Pin::new(&mut connection), &service.state, &worker.drain).await;
     let parts = connection.into_parts();
@@ -176,7 +178,9 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
 }
 
 async fn http2<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service<H>>, worker: &Worker<H>) {
-    let io = GuardedIo::new(stream, prefix, None, service.state.clone(), worker.server_name.clone());
+    let (state, name, interim) =
+        (service.state.clone(), worker.server_name.clone(), service.peer.interim.clone());
+    let io = GuardedIo::new(stream, prefix, None, state, name, interim);
     let connection = worker.protocols.http2.serve_connection(TokioIo::new(io), calls(service.clone()));
     match drive(pin!(connection), &service.state, &worker.drain).await {
         End::Done(Err(error)) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::body::Incoming;
 
+use super::interim::Interim;
 use crate::http::refusal::Refusal;
 
 /// An error of any kind.
@@ -39,7 +40,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
 }
 
 /// The other end of a connection, and how it came to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// Who it is.
     pub addr: PeerAddr,
@@ -51,6 +52,8 @@ pub struct Peer {
     pub tls: Option<TlsInfo>,
     /// HTTP/2 rather than HTTP/1.
     pub http2: bool,
+    /// The way for interim responses, on HTTP/1.
+    pub interim: Interim,
 }
 
 /// Where a connection comes from.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::interim::Interim;
 use super::scan::Scan;
 use super::state::ConnState;
 use super::stream::Stream;
@@ -33,6 +34,9 @@ pub struct GuardedIo {
     scan: Option<Scan>,
     state: Arc<ConnState>,
     answer: Option<Answer>,
+    interim: Interim,
+    /// An interim response, or several, being written.
+    hints: BytesMut,
     /// A refusal waits for a response to end; wake this then.
     reader: Option<Waker>,
     refused: Option<Refusal>,
@@ -63,6 +67,7 @@ impl GuardedIo {
         scan: Option<Scan>,
         state: Arc<ConnState>,
         server_name: Arc<str>,
+        interim: Interim,
     ) -> Self {
         let http2 = scan.is_none();
         Self {
@@ -71,6 +76,8 @@ impl GuardedIo {
             scan,
             state,
             answer: None,
+            interim,
+            hints: BytesMut::new(),
             reader: None,
             refused: None,
             server_name,
@@ -119,6 +126,23 @@ impl GuardedIo {
             answer.written += ready!(noted(&self.state, wrote))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when no interim response is left to write. Whoever calls it knows that hyper is between messages.
+    fn poll_hints(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while !self.hints.is_empty() {
+                let wrote = Pin::new(&mut self.stream).poll_write(cx, &self.hints);
+                match ready!(noted(&self.state, wrote))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    wrote => self.hints.advance(wrote),
+                }
+            }
+            match self.interim.take() {
+                Some(bytes) => self.hints = BytesMut::from(&bytes[..]),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
     }
 
     /// Keeps a small write for the next flush; larger ones go out behind what is kept.
@@ -246,6 +270,7 @@ impl AsyncWrite for GuardedIo {
         if this.intercept(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
+        ready!(this.poll_hints(cx))?;
         if this.gathers {
             return this.poll_gather(cx, &[IoSlice::new(buf)]);
         }
@@ -262,6 +287,7 @@ impl AsyncWrite for GuardedIo {
         if this.intercept(bufs.first().map_or(&[], |first| first)) {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
+        ready!(this.poll_hints(cx))?;
         if this.gathers {
             return this.poll_gather(cx, bufs);
         }
@@ -280,6 +306,8 @@ impl AsyncWrite for GuardedIo {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_gathered(cx))?;
+        this.interim.flushed(cx.waker());
+        ready!(this.poll_hints(cx))?;
         let flushed = Pin::new(&mut this.stream).poll_flush(cx);
         ready!(noted(&this.state, flushed))?;
         if this.scan.is_some()

@@ -13,6 +13,7 @@ mod drain;
 mod drive;
 mod handler;
 mod handshake;
+mod interim;
 mod io;
 pub mod metrics;
 mod per_ip;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind};
 pub use handler::{BoxError, Handled, Handler, Peer, PeerAddr, TlsInfo};
+pub use interim::{Hints, Interim};
 pub use metrics::ServerMetrics;
 pub use serve::{Running, ServeError};
 pub use takeover::{Duplex, Takeover};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -55,13 +55,19 @@ impl<H: Handler> Service<H> {
                 Err(refusal) => self.refuse(refusal, in_flight),
             });
         }
+        let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         // After a panic nothing of this request is looked at again, so no broken state is.
         match catch_unwind(AssertUnwindSafe(|| self.handler.handle(request, &self.peer))) {
             Ok(Handled::Now(response)) => Called::now(self.handled(response, in_flight)),
             Ok(Handled::Later(future)) => {
                 let service = Arc::clone(self);
+                if may_have_interim {
+                    self.peer.interim.begin();
+                }
                 Called::Later(Box::pin(async move {
-                    match unwound(future).await {
+                    let answered = unwound(future).await;
+                    service.peer.interim.end();
+                    match answered {
                         Ok(response) => service.handled(response, in_flight),
                         Err(Panicked) => service.refuse(Refusal::Internal, in_flight),
                     }

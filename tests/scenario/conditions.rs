@@ -1,5 +1,8 @@
 //! Preconditions of clients, answered from the cache (RFC 9110 §13).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::world::{Answer, World};
 
 const CHANGED: &str = "Wed, 31 Dec 2025 12:00:00 GMT";
@@ -97,4 +100,35 @@ async fn a_condition_on_a_cold_key_still_fills_the_cache() {
     world.client().get("/a").header("If-None-Match", "\"v1\"").send().await.assert(304, "");
     world.get("/a").await.assert(200, "hello");
     world.get("/a").await.assert_hit(200, "hello");
+}
+
+#[tokio::test]
+async fn what_is_not_kept_is_confirmed_by_its_origin_and_kept_once_it_may_be() {
+    let world = World::start().await;
+    let open = Arc::new(AtomicBool::new(false));
+    let is_open = Arc::clone(&open);
+    world.origin().on("/a", move |request| {
+        let matches = request.header("if-none-match").as_deref() == Some("\"v1\"");
+        let answer = if matches { Answer::status(304) } else { Answer::ok("hello") };
+        let cache_control = if is_open.load(Ordering::SeqCst) { "max-age=60" } else { "private" };
+        answer.header("ETag", "\"v1\"").header("Cache-Control", cache_control)
+    });
+    let known = || world.client().get("/a").header("If-None-Match", "\"v1\"");
+    world.get("/a").await.assert_not_stored(200, "hello");
+    known().send().await.assert(304, "").assert_header("etag", "\"v1\"");
+    assert_eq!(
+        world.origin().last().header("if-none-match").as_deref(),
+        Some("\"v1\""),
+        "as the client asked"
+    );
+    known().header("If-Match", "\"v2\"").send().await;
+    assert_eq!(world.origin().last().header("if-match").as_deref(), Some("\"v2\""));
+
+    open.store(true, Ordering::SeqCst);
+    let other = world.client().get("/a").header("If-None-Match", "\"v0\"").send().await;
+    other.assert_stored(200, "hello");
+    known().send().await.assert(304, "");
+    let asked = world.origin().count();
+    world.get("/a").await.assert_hit(200, "hello");
+    assert_eq!(world.origin().count(), asked);
 }

@@ -19,6 +19,7 @@ mod conditions;
 mod connections;
 mod fields;
 mod harness;
+mod interim;
 mod keys;
 mod large;
 mod methods;

@@ -1,6 +1,6 @@
 //! What is stored, and for how long it is fresh (RFC 9111 §3, §4.2).
 
-use crate::world::{Answer, Expect, World};
+use crate::world::{Answer, Expect, Gate, World};
 
 #[tokio::test]
 async fn a_miss_is_stored_and_then_hit_with_its_age() {
@@ -238,5 +238,32 @@ async fn bodies_of_every_framing_are_stored_whole() {
         world.get(target).await.assert_stored(200, body);
         let length = body.len().to_string();
         world.get(target).await.assert_hit(200, body).assert_header("content-length", &length);
+    }
+}
+
+/// RFC 9111 §5.2.2.4, §5.2.2.7: the fields may not be served from the cache; the response they came in has them.
+#[tokio::test]
+async fn a_field_that_is_not_to_be_shared_reaches_only_who_asked() {
+    for cache_control in ["max-age=60, no-cache=\"set-cookie\"", "max-age=60, private=\"set-cookie, x-mine\""]
+    {
+        let (world, gate) = (World::start().await, Gate::new("the body"));
+        let answer = Answer::status(200).header("Cache-Control", cache_control).header("Connection", "x-hop");
+        let answer = answer.header("Set-Cookie", "a=1").header("Set-Cookie", "b=2").header("X-Ours", "1");
+        world.origin().always("/a", answer.body("hel").hold(&gate).body("lo"));
+        let leader = world.client().get("/a").begin().await;
+        let cookies = |head: &str| head.matches("(\"set-cookie\"").count();
+        assert_eq!(cookies(&format!("{:?}", leader.head)), 2, "{cache_control}");
+        let follower = world.client().get("/a").begin().await;
+        assert_eq!(cookies(&format!("{:?}", follower.head)), 0, "{cache_control}");
+        gate.open();
+        assert_eq!(leader.rest().await.unwrap(), "hello");
+        assert_eq!(follower.rest().await.unwrap(), "hello");
+        world
+            .get("/a")
+            .await
+            .assert_hit(200, "hello")
+            .assert_lacks("set-cookie")
+            .assert_header("x-ours", "1");
+        assert_eq!(world.origin().count(), 1);
     }
 }

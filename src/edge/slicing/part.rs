@@ -60,14 +60,16 @@ pub async fn read(mut body: OriginBody, length: Option<u64>, most: u64) -> Resul
 /// The part that a 206 turned out to be, by what it says it brings and what it brought.
 ///
 /// A body that does not have the bytes its Content-Range announces is no part, with one exception: some origins
-/// count one too many in a range that goes to the end (the public cache tests do). The framing was complete, so
-/// the end is where the body ends. Who asked gets what came, word for word; the next are served by this reading.
-pub fn extent(says: ByteRange, complete: u64, body: Whole) -> Option<Extent> {
+/// count one too many in a range that goes to the end (the public cache tests do). That is believed only of a body
+/// whose length was announced and came, so that nothing can be missing: the end is where the body ends. Who asked
+/// gets what came, word for word; the next are served by this reading, and only ranges, never a whole.
+pub fn extent(says: ByteRange, complete: u64, announced: Option<u64>, body: Whole) -> Option<Extent> {
     let end = says.first.checked_add(body.len())?;
     if body.len() == says.len() {
         return Some(Extent::new(says.first, body, complete));
     }
-    let miscounted = says.last + 1 == complete && end == says.last && !body.is_empty();
+    let to_the_end = says.last.checked_add(1) == Some(complete) && end == says.last;
+    let miscounted = to_the_end && announced == Some(body.len()) && !body.is_empty();
     miscounted.then(|| Extent::new(says.first, body, end))
 }
 
@@ -76,9 +78,20 @@ mod tests {
     use super::*;
 
     fn brought(first: u64, last: u64, complete: u64, body: &[u8]) -> Option<(bool, bool, u64)> {
+        let announced = Some(body.len() as u64);
+        announcing(announced, first, last, complete, body)
+    }
+
+    fn announcing(
+        announced: Option<u64>,
+        first: u64,
+        last: u64,
+        complete: u64,
+        body: &[u8],
+    ) -> Option<(bool, bool, u64)> {
         let mut whole = WholeBuilder::new(None);
         whole.push(body);
-        let extent = extent(ByteRange { first, last }, complete, whole.finish())?;
+        let extent = extent(ByteRange { first, last }, complete, announced, whole.finish())?;
         let has = |first, last| extent.has(ByteRange { first, last });
         Some((has(first, last), has(first, first), extent.complete()))
     }
@@ -95,5 +108,6 @@ mod tests {
     #[test]
     fn an_origin_that_counts_one_too_many_at_the_end_is_understood() {
         assert_eq!(brought(4, 9, 10, b"01234"), Some((false, true, 9)));
+        assert_eq!(announcing(None, 4, 9, 10, b"01234"), None, "it may have lost its last byte");
     }
 }

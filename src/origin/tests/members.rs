@@ -60,16 +60,17 @@ async fn a_member_that_fails_is_ejected_and_tried_again() {
     let server =
         Server::start(
             move |_, _, _| {
-                if state.load(std::sync::atomic::Ordering::Relaxed) { CLOSE() } else { ok("well") }
+                if state.load(std::sync::atomic::Ordering::Relaxed) { SILENT() } else { ok("well") }
             },
         )
         .await;
     let mut pool = pool(&[server.address]);
     pool.breaker.consecutive_failures = 3;
     pool.breaker.open_for = Duration::from_millis(600);
+    pool.timeouts.first_byte = Duration::from_millis(100);
     let world = World::new(pool);
     for _ in 0..3 {
-        assert_eq!(world.get("/").await.unwrap_err().as_str(), "broken");
+        assert_eq!(world.get("/").await.unwrap_err().as_str(), "first_byte_timeout");
     }
     assert_eq!(world.get("/").await.unwrap_err().refusal().as_str(), "origin_unavailable");
     assert_eq!(server.requests(), 3);
@@ -78,6 +79,37 @@ async fn a_member_that_fails_is_ejected_and_tried_again() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(world.get("/").await.unwrap().1, "well");
     assert_eq!(world.metric("seawall_origin_member_up"), 1.0);
+}
+
+#[tokio::test]
+async fn who_answers_badly_stays_while_nobody_answers_better() {
+    let bad = || async {
+        Server::start(|_, _, head| match head.split(' ').nth(1) {
+            Some("/close") => CLOSE(),
+            Some("/half") => Act::ReplyAndClose("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into()),
+            Some("/doubtful") => status(999, ""),
+            Some("/503") => status(503, ""),
+            _ => ok("well"),
+        })
+        .await
+    };
+    for servers in [vec![bad().await], vec![bad().await, bad().await]] {
+        let addresses: Vec<_> = servers.iter().map(|s| s.address).collect();
+        let mut pool = pool(&addresses);
+        pool.breaker.consecutive_failures = 3;
+        pool.breaker.open_for = Duration::from_secs(60);
+        let world = World::new(pool);
+        // One that hangs up may be gone, and only the one that has no other is asked all the same.
+        let errors = [("/half", "broken"), ("/doubtful", "ambiguous"), ("/close", "broken")];
+        for _ in 0..10 {
+            for (path, error) in errors.into_iter().take(4 - servers.len()) {
+                assert_eq!(world.get(path).await.unwrap_err().as_str(), error);
+            }
+            assert_eq!(world.get("/503").await.unwrap().0, 503);
+        }
+        assert_eq!(world.get("/").await.unwrap().1, "well");
+        assert_eq!(world.metric("seawall_origin_member_up"), 1.0, "one of {}", servers.len());
+    }
 }
 
 #[tokio::test]

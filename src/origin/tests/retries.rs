@@ -52,15 +52,34 @@ async fn the_next_member_answers_for_one_that_fails() {
 
 #[tokio::test]
 async fn the_last_answer_is_handed_on_when_all_fail() {
-    let server = Server::start(|_, _, _| {
-        Act::Reply("HTTP/1.1 503 X\r\nContent-Length: 4\r\nRetry-After: 0\r\n\r\nbusy".into())
-    })
-    .await;
-    let world = World::new(tries(3, &[server.address]));
+    let busy = || {
+        Server::start(|_, _, _| {
+            Act::Reply("HTTP/1.1 503 X\r\nContent-Length: 4\r\nRetry-After: 0\r\n\r\nbusy".into())
+        })
+    };
+    let servers = [busy().await, busy().await, busy().await];
+    let world = World::new(tries(5, &servers.each_ref().map(|s| s.address)));
     let response = world.fetch(get("/")).await.unwrap();
     assert_eq!((response.status.as_u16(), response.trip.attempts), (503, 3));
     assert_eq!(text(response).await.unwrap(), "busy");
-    assert_eq!(server.requests(), 3);
+    assert_eq!(servers.each_ref().map(Server::requests), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_server_that_heard_the_request_is_not_asked_twice() {
+    let server = Server::start(|_, _, head| match head.split(' ').nth(1) {
+        Some("/close") => CLOSE(),
+        _ => status(503, ""),
+    })
+    .await;
+    let world = World::new(tries(3, &[server.address]));
+    assert_eq!(world.get("/close").await.unwrap_err().as_str(), "broken");
+    assert_eq!(world.fetch(get("/503")).await.unwrap().trip.attempts, 1);
+    assert_eq!((server.requests(), world.metric("seawall_origin_retries_total")), (2, 0.0));
+
+    let world = World::new(tries(3, &[nobody().await]));
+    assert_eq!(world.get("/").await.unwrap_err().as_str(), "connect");
+    assert_eq!(world.metric("seawall_origin_retries_total"), 2.0, "it may be back, and has heard nothing");
 }
 
 #[tokio::test]
@@ -83,8 +102,9 @@ async fn what_is_not_idempotent_is_tried_once_unless_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_budget_of_nothing_means_no_retries() {
-    let server = Server::start(|_, _, _| status(502, "")).await;
-    let mut pool = tries(3, &[server.address]);
+    let servers =
+        [Server::start(|_, _, _| status(502, "")).await, Server::start(|_, _, _| status(502, "")).await];
+    let mut pool = tries(3, &servers.each_ref().map(|s| s.address));
     pool.retry.budget = 0.0;
     let world = World::new(pool);
     assert_eq!(world.fetch(get("/")).await.unwrap().trip.attempts, 1);
@@ -93,13 +113,16 @@ async fn a_budget_of_nothing_means_no_retries() {
 
 #[tokio::test]
 async fn retries_are_a_share_of_requests() {
-    let server = Server::start(|_, _, _| status(502, "")).await;
-    let world = World::new(tries(3, &[server.address]));
+    let servers =
+        [Server::start(|_, _, _| status(502, "")).await, Server::start(|_, _, _| status(502, "")).await];
+    let mut pool = tries(3, &servers.each_ref().map(|s| s.address));
+    (pool.breaker.consecutive_failures, pool.breaker.min_requests) = (1000, 1000);
+    let world = World::new(pool);
     let start = std::time::Instant::now();
     for _ in 0..100 {
         world.fetch(get("/")).await.unwrap();
     }
-    let retries = server.requests() - 100;
+    let retries = servers.iter().map(Server::requests).sum::<usize>() - 100;
     // A fifth of the requests, above the floor of 10 and what it fills in the meantime.
     let most = 31 + (start.elapsed().as_secs_f64() * 10.0) as usize;
     assert!((29..=most).contains(&retries), "{retries} retries of 100 requests, at most {most}");
@@ -168,23 +191,32 @@ async fn a_member_that_loses_every_race_is_ejected() {
 
 #[tokio::test]
 async fn a_good_head_with_a_bad_body_is_no_success() {
-    let server = Server::start(|_, _, _| {
+    let bad = Server::start(|_, _, _| {
         Act::ReplyAndClose("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())
     })
     .await;
-    let mut pool = pool(&[server.address]);
+    let good = Server::start(|_, _, _| ok("good")).await;
+    let mut pool = pool(&[bad.address, good.address]);
     pool.breaker.consecutive_failures = 3;
+    pool.breaker.open_for = Duration::from_secs(60);
     let world = World::new(pool);
-    for _ in 0..3 {
-        assert_eq!(world.get("/").await.unwrap_err().as_str(), "broken");
+    let mut n = 0;
+    while bad.requests() < 3 {
+        n += 1;
+        if let Err(error) = world.get(&format!("/{n}")).await {
+            assert_eq!(error.as_str(), "broken");
+        }
     }
-    assert_eq!(world.get("/").await.unwrap_err().as_str(), "unavailable");
+    for n in 0..20 {
+        assert_eq!(world.get(&format!("/x/{n}")).await.unwrap().1, "good");
+    }
 }
 
 #[tokio::test]
 async fn all_attempts_together_have_a_deadline() {
-    let server = Server::start(|_, _, _| SILENT()).await;
-    let mut pool = tries(16, &[server.address]);
+    let silent = || Server::start(|_, _, _| SILENT());
+    let servers = [silent().await, silent().await, silent().await, silent().await];
+    let mut pool = tries(16, &servers.each_ref().map(|s| s.address));
     pool.timeouts.connect = Duration::from_millis(50);
     pool.timeouts.first_byte = Duration::from_millis(100);
     let world = World::new(pool);
@@ -192,5 +224,6 @@ async fn all_attempts_together_have_a_deadline() {
     assert_eq!(world.get("/").await.unwrap_err().as_str(), "first_byte_timeout");
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(900), "{took:?}");
-    assert!((2..=4).contains(&server.requests()), "{}", server.requests());
+    let requests: usize = servers.iter().map(Server::requests).sum();
+    assert!((2..=4).contains(&requests), "{requests}");
 }

@@ -6,6 +6,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::UnixStream;
 
 use super::super::clock::Clock;
+use super::super::interim::Interim;
 use super::super::io::GuardedIo;
 use super::super::state::{ConnState, Deadlines};
 use super::super::stream::Stream;
@@ -16,7 +17,11 @@ fn io() -> (GuardedIo, Arc<ConnState>, UnixStream) {
     let (ours, client) = UnixStream::pair().unwrap();
     let state = Arc::new(ConnState::new(Clock::start(), Deadlines::from(&limits()), 1));
     state.begin();
-    (GuardedIo::new(Stream::Unix(ours), vec![], None, state.clone(), "seawall".into()), state, client)
+    (
+        GuardedIo::new(Stream::Unix(ours), vec![], None, state.clone(), "seawall".into(), Interim::default()),
+        state,
+        client,
+    )
 }
 
 /// Writes once, without waiting: how much was taken, if any.
@@ -59,7 +64,8 @@ async fn small_writes_leave_together_when_a_flush_is_meant() {
 async fn before_the_first_request_every_flush_is_meant() {
     let (ours, client) = UnixStream::pair().unwrap();
     let state = Arc::new(ConnState::new(Clock::start(), Deadlines::from(&limits()), 1));
-    let mut io = GuardedIo::new(Stream::Unix(ours), vec![], None, state, "seawall".into());
+    let mut io =
+        GuardedIo::new(Stream::Unix(ours), vec![], None, state, "seawall".into(), Interim::default());
     assert_eq!(write(&mut io, b"SETTINGS").await, Some(8));
     io.flush().await.unwrap();
     assert_eq!(comes(&client).await, 8);
