@@ -6,10 +6,12 @@
 //! | `object` | a stored response: `Meta` and a body |
 //! | `variants` | which variants a key has, told apart by Vary |
 //! | `memory` | the RAM tier |
+//! | `disk` | the SSD tier |
 //! | `growing` | a body that is read while it arrives |
 //! | `fill` | an origin fetch that many requests wait for |
 //! | `metrics` | sizes, evictions, fills |
 
+pub mod disk;
 pub mod fill;
 pub mod growing;
 pub mod key;

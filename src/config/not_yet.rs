@@ -20,7 +20,6 @@ pub(super) const NOT_YET: &[(&str, Refused)] = &[
     ("listener.proxy_protocol", Refused::AllButDefault),
     ("listener.http3", Refused::AllButDefault),
     ("listener.tls.acme", Refused::Table),
-    ("cache.disk", Refused::Table),
     ("pool.members.url", Refused::Prefix("srv+")),
     ("pool.s3.bucket", Refused::Words(&[""])),
     ("site.compress", Refused::Table),

@@ -4,7 +4,7 @@ use http::header::{AGE, CONTENT_LENGTH, DATE, VARY, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::key::Key;
-use crate::cache::object::{Meta, Variant, compact_head};
+use crate::cache::object::{Meta, Touched, Variant, compact_head};
 use crate::http::cache_control::ResponseDirectives;
 use crate::http::{date, hop_by_hop, vary};
 use crate::policy::conditional;
@@ -52,6 +52,7 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         head: compact_head(&head),
         upstream_status,
         freshness: stored.freshness,
+        touched: Touched::default(),
     }
 }
 
