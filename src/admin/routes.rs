@@ -74,7 +74,11 @@ pub(super) fn answer(head: &request::Parts, state: &AdminState, now: Time) -> Re
 fn ready(state: &AdminState) -> Response<Full<Bytes>> {
     let reasons = state.readiness.reasons();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+    let body = json!({
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "impaired": state.readiness.impaired(),
+    });
     reply(status, JSON, format!("{body}\n"))
 }
 

@@ -27,6 +27,15 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// Whether both are the same entry, not merely equal ones.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Slot::Object(a), Slot::Object(b)) => Arc::ptr_eq(a, b),
+            (Slot::Variants(a), Slot::Variants(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     fn weight(&self) -> usize {
         match self {
             Slot::Object(object) => object.weight(),
@@ -89,6 +98,32 @@ impl MemoryTier {
                 _ => Variants::new(key).with(variant),
             };
             Op::Put(Slot::Variants(Arc::new(known)))
+        });
+    }
+
+    /// Whether something is kept under `hash`; to ask does not count as a use.
+    pub fn contains(&self, hash: KeyHash) -> bool {
+        self.entries.contains_key(&hash)
+    }
+
+    /// Takes in what another tier has, unless something is here by now; what is here then.
+    pub fn promote(&self, hash: KeyHash, slot: Slot) -> Slot {
+        let mut here = slot.clone();
+        self.entries.entry(hash).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            None | Some(Slot::Uncacheable(_)) => Op::Put(slot),
+            Some(known) => {
+                here = known;
+                Op::Nop
+            }
+        });
+        here
+    }
+
+    /// Forgets what was promoted, unless something else has taken its place.
+    pub fn demote(&self, hash: KeyHash, promoted: &Slot) {
+        self.entries.entry(hash).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            Some(known) if known.is(promoted) => Op::Remove,
+            _ => Op::Nop,
         });
     }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use prometheus::Registry;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminServer, AdminState, Readiness};
+use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
 use crate::cache::fill::Fills;
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
@@ -69,6 +71,7 @@ pub struct Running {
     admin: Option<AdminServer>,
     readiness: Arc<Readiness>,
     access: AccessLog,
+    disk: Option<DiskTier>,
     control: Control,
     shutdown_timeout: Duration,
 }
@@ -87,7 +90,8 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let registry = metrics.registry();
     let cache_metrics = CacheMetrics::register(registry)?;
     let memory = MemoryTier::new(config.cache.memory.capacity, &cache_metrics);
-    registry.register(Box::new(crate::cache::metrics::TierUsage::new(memory.clone())?))?;
+    let disk = config.cache.disk.as_ref().map(|disk| open_disk(disk, &memory, registry)).transpose()?;
+    registry.register(Box::new(crate::cache::metrics::TierUsage::new(memory.clone(), disk.clone())?))?;
     let access = AccessLog::start(&config.log, &metrics)?;
     let hot = Arc::new(HotKeys::new());
     let readiness = Arc::new(Readiness::new());
@@ -95,11 +99,15 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let origins = {
         let _inside = control.handle().enter();
         control.handle().spawn(clock.clone().tick());
+        if let Some(disk) = &disk {
+            control.handle().spawn(watch_disk(disk.status(), Arc::clone(&readiness)));
+        }
         Origins::start(&config, origin_metrics)?
     };
     let shared = Arc::new(Shared {
         sites: Sites::new(&config.sites),
         memory,
+        disk: disk.clone(),
         fills: Arc::new(Fills::default()),
         clock: clock.clone(),
         cache_metrics,
@@ -141,6 +149,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         admin,
         readiness,
         access,
+        disk,
         control,
         shutdown_timeout: config.server.shutdown_timeout,
     })
@@ -172,6 +181,9 @@ impl Running {
             admin.stop();
         }
         self.access.close();
+        if let Some(disk) = self.disk {
+            disk.close();
+        }
         self.control.stop();
         finished
     }
@@ -198,6 +210,26 @@ impl Running {
         let finished = self.stop();
         tracing::info!(finished, "stopped");
         finished
+    }
+}
+
+/// Opens the disk tier; that it can't be used is no reason not to serve.
+fn open_disk(config: &config::Disk, memory: &MemoryTier, registry: &Registry) -> Result<DiskTier> {
+    let mut options = disk::Options::new(config);
+    let memory = memory.clone();
+    options.wanted = Box::new(move |hash| memory.contains(hash));
+    let metrics = DiskMetrics::register(registry)?;
+    DiskTier::open(options, metrics).context("the disk tier's threads")
+}
+
+/// Says in `/readyz` that the disk tier is down.
+async fn watch_disk(mut status: watch::Receiver<disk::Status>, readiness: Arc<Readiness>) {
+    loop {
+        let is_down = matches!(*status.borrow_and_update(), disk::Status::Down(_));
+        readiness.impair(Readiness::DISK_CACHE, is_down);
+        if status.changed().await.is_err() {
+            return;
+        }
     }
 }
 

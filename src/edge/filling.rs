@@ -151,15 +151,15 @@ impl Filling<'_> {
             let meta = meta(self.stored(&exchange, freshness), Some(object.body.len()));
             Arc::new(Object { meta, body: object.body.clone() })
         });
-        let memory = &self.worker.shared.memory;
+        let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                memory.store(&self.plan.key, Arc::clone(&updated));
+                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
                 updated
             }
             Err(reason) => {
                 self.not_stored(reason.as_str());
-                memory.remove(&self.plan.key);
+                shared.forget(&self.plan.key);
                 Arc::clone(object)
             }
         };
@@ -196,12 +196,12 @@ impl Filling<'_> {
             }
         };
         self.not_stored(refused);
-        let memory = &self.worker.shared.memory;
+        let shared = &self.worker.shared;
         if self.plan.stale.is_some() && !response.status.is_server_error() {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
-            memory.remove(&self.plan.key);
+            shared.forget(&self.plan.key);
         }
-        memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
+        shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         self.tell(Progress::Released(refused));
         // Nobody takes it if the client left.
         let _ = private.send(Private { response, reason: refused });
@@ -220,10 +220,7 @@ impl Filling<'_> {
             Ok(Some(body)) => {
                 let mut meta = arriving.meta.clone();
                 meta.head.insert(http::header::CONTENT_LENGTH, body.len().into());
-                self.worker
-                    .shared
-                    .memory
-                    .store(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
+                self.worker.shared.keep(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
                 self.worker.shared.cache_metrics.stores.inc();
                 growing.finish(Ok(()));
             }

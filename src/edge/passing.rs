@@ -153,7 +153,7 @@ fn update_stored(
     }
     match update::head_response(&object.meta.head, exchange.response) {
         update::HeadUpdate::Ignore => {}
-        update::HeadUpdate::Invalidate => worker.shared.memory.remove(&keyed.key),
+        update::HeadUpdate::Invalidate => worker.shared.forget(&keyed.key),
         update::HeadUpdate::Update => {
             let head: HeaderMap = update::merge_304(&object.meta.head, exchange.response);
             let exchange = Exchange { response: &head, ..*exchange };
@@ -162,7 +162,8 @@ fn update_stored(
             let server_name = &worker.shared.server_name;
             let stored = Stored { key: &keyed.key, exchange: &exchange, server_name, freshness };
             let meta: Meta = meta(stored, Some(object.body.len()));
-            worker.shared.memory.store(&keyed.key, Arc::new(Object { meta, body: object.body.clone() }));
+            let updated = Arc::new(Object { meta, body: object.body.clone() });
+            worker.shared.keep_updated(&keyed.key, object, updated);
         }
     }
 }
@@ -181,6 +182,6 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
             stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
         let mut text = KeyText::new();
         key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
-        worker.shared.memory.remove(&Key::new(text));
+        worker.shared.forget(&Key::new(text));
     }
 }

@@ -79,7 +79,10 @@ impl Worker {
 
         let mut answer = match keyed.cache {
             CacheUse::Yes => {
-                let looked = lookup(&keyed, &shared.memory, now);
+                let mut looked = lookup(&keyed, &shared.memory, now);
+                if shared.may_be_on_disk(&keyed, &looked) {
+                    looked = Box::pin(shared.look_on_disk(&keyed, looked, now)).await;
+                }
                 let settings = &keyed.request.route().settings.cache;
                 let stored = looked.found.object().map(|object| object.meta.stored());
                 match decide::decide(stored, &keyed.directives, settings, now) {
@@ -107,6 +110,9 @@ impl Worker {
     fn serve(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Result<Answer, Refused> {
         // Decided from an object, so there is one.
         let object = looked.found.object().ok_or(Refusal::Internal)?;
+        if served == Served::Hit {
+            self.shared.hit(&keyed.key, object);
+        }
         Ok(from_object(object, keyed, served, &self.shared.server_name, self.shared.clock.now()))
     }
 

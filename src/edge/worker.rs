@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::cache::disk::DiskTier;
 use crate::cache::fill::Fills;
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
@@ -21,6 +22,8 @@ pub struct Shared {
     pub sites: Sites,
     /// Objects in RAM.
     pub memory: MemoryTier,
+    /// Objects on disk, behind those.
+    pub disk: Option<DiskTier>,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
     /// What time it is.
