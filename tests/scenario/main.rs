@@ -17,6 +17,7 @@ mod broken_origin;
 mod collapse;
 mod conditions;
 mod connections;
+mod disk;
 mod fields;
 mod harness;
 mod keys;

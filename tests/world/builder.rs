@@ -234,6 +234,19 @@ impl World {
         .await
     }
 
+    /// An answer of /readyz with this in it.
+    pub async fn readiness_when(&self, says: &str) -> Seen {
+        within(format!("/readyz to say {says}"), async {
+            loop {
+                let seen = self.admin("/readyz").await;
+                if seen.text().contains(says) {
+                    return seen;
+                }
+            }
+        })
+        .await
+    }
+
     /// A scrape.
     pub async fn metrics(&self) -> Metrics {
         let seen = self.admin("/metrics").await;
