@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::record::{SEGMENT_HEAD, SegmentHead};
 use super::segment::Segment;
 
+const PROBE: &str = "probe";
 const LOCK: &str = "lock";
 const SUFFIX: &str = ".seg";
 
@@ -49,6 +50,14 @@ impl Folder {
             return Err(io::Error::new(ErrorKind::NotFound, "the folder was replaced"));
         }
         Ok(())
+    }
+
+    /// Whether it takes files again, after it did not.
+    pub fn probe(&self) -> io::Result<()> {
+        self.faults.on_write()?;
+        let path = self.path.join(PROBE);
+        let written = fs::write(&path, [0; 64 * 1024]);
+        fs::remove_file(path).and(written)
     }
 
     /// The segments there are, oldest first, with their lengths.
@@ -143,6 +152,8 @@ mod faults {
     #[derive(Debug, Default)]
     struct Switches {
         full: AtomicBool,
+        /// Writes until it is full; 0 for never.
+        full_after: AtomicU64,
         unreadable: AtomicBool,
         slow: AtomicU64,
     }
@@ -150,6 +161,11 @@ mod faults {
     impl Faults {
         pub fn full(&self, on: bool) {
             self.0.full.store(on, SeqCst);
+        }
+
+        /// Full after so many more writes.
+        pub fn full_after(&self, writes: u64) {
+            self.0.full_after.store(writes + 1, SeqCst);
         }
 
         pub fn unreadable(&self, on: bool) {
@@ -168,6 +184,11 @@ mod faults {
 
         pub fn on_write(&self) -> io::Result<()> {
             self.wait();
+            let left = self.0.full_after.load(SeqCst);
+            if left > 0 {
+                self.0.full_after.store(left - 1, SeqCst);
+                self.0.full.fetch_or(left == 1, SeqCst);
+            }
             if self.0.full.load(SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
 

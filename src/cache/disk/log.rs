@@ -73,12 +73,14 @@ pub(super) struct Log<'a> {
     active: Option<Arc<Segment>>,
     buffer: Vec<u8>,
     pending: Vec<Pending>,
+    /// Where the last record ended that was appended as a whole.
+    whole: u32,
 }
 
 impl<'a> Log<'a> {
     /// A new segment is begun with the first record.
     pub fn new(inner: &'a Inner, folder: &'a Folder) -> Self {
-        Self { inner, folder, active: None, buffer: Vec::new(), pending: Vec::new() }
+        Self { inner, folder, active: None, buffer: Vec::new(), pending: Vec::new(), whole: 0 }
     }
 
     /// Appends an entry; it is listed once it is on disk.
@@ -124,6 +126,7 @@ impl<'a> Log<'a> {
 
     fn append(&mut self, head: &RecordHead, meta: &[u8], body: &[Bytes]) -> io::Result<Place> {
         let (segment, offset) = self.room_for(head.len())?;
+        self.whole = offset;
         self.buffer.extend_from_slice(&head.encode(segment.head.secret, offset));
         self.buffer.extend_from_slice(meta);
         for piece in body {
@@ -136,6 +139,7 @@ impl<'a> Log<'a> {
         let end = u64::from(offset) + head.len();
         let padding = padded(end) - end;
         self.buffer.extend_from_slice(&[0; ALIGN as usize][..padding as usize]);
+        self.whole = (end + padding) as u32;
         Ok(Place::new(segment.id(), offset, head.len() as u32, head.suspect))
     }
 
@@ -176,6 +180,14 @@ impl<'a> Log<'a> {
         self.inner.metrics.written_bytes.inc_by(SEGMENT_HEAD.into());
         self.active = Some(segment);
         Ok(())
+    }
+
+    /// After a failure: cuts off a record of which only a part was written. Left there, the next recovery would
+    /// take it for damage.
+    pub fn abandon(self) {
+        if let Some(active) = self.active.filter(|active| active.len() > self.whole) {
+            let _ = active.truncate(self.whole);
+        }
     }
 
     /// Writes what was gathered, and lists it.

@@ -41,7 +41,11 @@ fn session(inner: &Inner, held: &mut Option<Folder>) -> io::Result<()> {
         *held = None;
     }
     let folder = match held.take() {
-        Some(folder) => held.insert(folder),
+        Some(folder) => {
+            let folder = held.insert(folder);
+            folder.probe()?;
+            folder
+        }
         None => {
             inner.forget_all();
             let folder = Folder::open(&inner.options.path, inner.options.faults.clone())?;
@@ -70,6 +74,7 @@ fn session(inner: &Inner, held: &mut Option<Folder>) -> io::Result<()> {
         let removals = removals(&batch);
         if let Err(error) = write(inner, folder, &mut log, batch) {
             inner.queue.give_back(removals, forget);
+            log.abandon();
             return Err(error);
         }
         if closed {

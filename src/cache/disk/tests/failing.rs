@@ -125,3 +125,24 @@ async fn a_path_that_can_not_be_a_folder_is_said_and_tried_again() {
     fs::remove_file(world.path()).unwrap();
     until(&tier, |status| *status == Status::Up).await;
 }
+
+#[tokio::test]
+async fn a_record_cut_short_by_a_full_disk_is_no_damage() {
+    let world = World { capacity: 256 << 20, queue: 8 << 20, ..World::new() };
+    let tier = world.open().await;
+    put(&tier, "a", 100);
+    listed(&tier, "a").await;
+    let before = world.bytes();
+    world.faults.full_after(2);
+    put(&tier, "large", 3_000_000);
+    until(&tier, |status| matches!(status, Status::Down(_))).await;
+    assert_eq!(world.bytes(), before, "what was written of it is cut off");
+    world.faults.full(false);
+    until(&tier, |status| *status == Status::Up).await;
+    put(&tier, "b", 100);
+    listed(&tier, "b").await;
+    tier.close();
+    let tier = world.open().await;
+    assert!(!tier.contains(hash("large")));
+    assert!(!read(&tier, "a").await.unwrap().meta.freshness.always_validate);
+}
