@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::record::{SEGMENT_HEAD, SegmentHead};
+use super::record::{SEGMENT_HEAD, SEGMENT_MOST, SegmentHead};
 use super::segment::Segment;
 
 const PROBE: &str = "probe";
@@ -86,7 +86,7 @@ impl Folder {
             Err(error) => return Err(error),
         }
         let Some(head) = SegmentHead::decode(&bytes, id) else { return Ok(Opened::NotOne) };
-        let len = u32::try_from(file.metadata()?.len()).unwrap_or(u32::MAX);
+        let len = file.metadata()?.len().min(SEGMENT_MOST.into()) as u32;
         Ok(Opened::Segment(Segment::new(head, file, len, self.faults.clone())))
     }
 

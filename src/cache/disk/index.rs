@@ -1,6 +1,6 @@
 //! Where each hash's record is, in RAM.
 //!
-//! An entry is 24 bytes in a hash map: 64 bits of the hash and a [`Place`]. Two hashes that share those bits push
+//! An entry is 16 bytes in a hash map: 64 bits of the hash and a [`Place`]. Two hashes that share those bits push
 //! each other out; the reader compares all 128.
 //!
 //! The writer publishes a record after it is on disk, which may be after somebody has removed its hash. So a
@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::super::key::{KeyHash, Prehashed};
+use super::record::{ALIGN, SEGMENT_MOST};
 
 const SHARDS: usize = 64;
-const READ: u32 = 1;
-const SUSPECT: u32 = 2;
+const READ: u64 = 1;
+const SUSPECT: u64 = 2;
 
 /// Orders puts and removals: a later one has a larger ticket.
 pub(super) type Ticket = u64;
@@ -23,35 +24,56 @@ pub(super) type Ticket = u64;
 /// What was on disk before this process began.
 pub(super) const RECOVERED: Ticket = 0;
 
-/// Where a record is.
+/// Where a record is, in 8 bytes: segment 32 bits, offset in units of [`ALIGN`] 23, size class 7, flags 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub segment: u32,
-    pub offset: u32,
-    /// Of the whole record.
-    pub len: u32,
-    flags: u32,
-}
+pub(super) struct Place(u64);
 
 impl Place {
-    pub fn new(segment: u32, offset: u32, len: u32, suspect: bool) -> Self {
-        Self { segment, offset, len, flags: if suspect { SUSPECT } else { 0 } }
+    /// Of a record of `len` bytes. Segments have at most [`SEGMENT_MOST`] bytes, so that the offset fits.
+    pub fn new(segment: u32, offset: u32, len: u64, suspect: bool) -> Self {
+        debug_assert!(offset.is_multiple_of(ALIGN) && offset < SEGMENT_MOST);
+        let at = u64::from(segment) << 32 | u64::from(offset / ALIGN) << 9;
+        Self(at | u64::from(size_class(len)) << 2 | if suspect { SUSPECT } else { 0 })
+    }
+
+    pub fn segment(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub fn offset(self) -> u32 {
+        (self.0 as u32 >> 9) * ALIGN
+    }
+
+    /// The whole record is no longer than this, and not much shorter.
+    pub fn most(self) -> u64 {
+        largest_of((self.0 >> 2) as u8 & 0x7f)
     }
 
     /// Whether it was asked for since it was written here.
     pub fn is_read(self) -> bool {
-        self.flags & READ != 0
+        self.0 & READ != 0
     }
 
     /// Whether it must be validated before use.
     pub fn is_suspect(self) -> bool {
-        self.flags & SUSPECT != 0
+        self.0 & SUSPECT != 0
     }
 
     /// Whether it is the same record, read or not.
     pub fn is_same(self, other: Self) -> bool {
-        (self.segment, self.offset) == (other.segment, other.offset)
+        self.0 >> 9 == other.0 >> 9
     }
+}
+
+/// Its highest bit's number and the two bits below: sizes of a class differ by less than a quarter.
+fn size_class(len: u64) -> u8 {
+    let len = len.max(4);
+    let high = len.ilog2();
+    (high << 2) as u8 | (len >> (high - 2)) as u8 & 3
+}
+
+fn largest_of(class: u8) -> u64 {
+    (u64::from(class & 3) + 5) << (class >> 2).saturating_sub(2)
 }
 
 /// What keeps a removed hash from being listed again.
@@ -93,7 +115,7 @@ impl Index {
     pub fn read(&self, hash: KeyHash) -> Option<Place> {
         let mut shard = self.shard(hash).lock();
         let place = shard.places.get_mut(&short(hash))?;
-        place.flags |= READ;
+        place.0 |= READ;
         Some(*place)
     }
 
@@ -184,7 +206,7 @@ impl Index {
     /// Keeps the entries in segments for which this says so.
     pub fn retain(&self, mut keep: impl FnMut(u32) -> bool) {
         for shard in &self.shards {
-            shard.lock().places.retain(|_, place| keep(place.segment));
+            shard.lock().places.retain(|_, place| keep(place.segment()));
         }
     }
 
@@ -289,7 +311,19 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_what_it_was_made_from() {
+        for len in (48..5_000).chain([65_535, 65_536, 65_537, 1 << 20, (1 << 26) - 64]) {
+            for (segment, offset) in [(0, 64), (u32::MAX, (1 << 26) - 64), (7, 8)] {
+                let place = Place::new(segment, offset, len, len % 2 == 0);
+                assert_eq!((place.segment(), place.offset()), (segment, offset));
+                assert_eq!((place.is_suspect(), place.is_read()), (len % 2 == 0, false));
+                assert!(place.most() >= len && place.most() <= len + len / 4 + 1, "{len}: {}", place.most());
+            }
+        }
+    }
+
+    #[test]
     fn entries_are_small() {
-        assert_eq!(size_of::<(u64, Place)>(), 24);
+        assert_eq!(size_of::<(u64, Place)>(), 16);
     }
 }

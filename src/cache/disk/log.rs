@@ -140,7 +140,7 @@ impl<'a> Log<'a> {
         let padding = padded(end) - end;
         self.buffer.extend_from_slice(&[0; ALIGN as usize][..padding as usize]);
         self.whole = (end + padding) as u32;
-        Ok(Place::new(segment.id(), offset, head.len() as u32, head.suspect))
+        Ok(Place::new(segment.id(), offset, head.len(), head.suspect))
     }
 
     /// The active segment, with room for so many bytes, and where they go.
@@ -263,7 +263,7 @@ impl<'a> Log<'a> {
             };
             let Found::Record { offset, head } = found else { continue };
             let Some(place) = self.inner.index.get(head.hash) else { continue };
-            if (place.segment, place.offset) != (victim.id(), offset) {
+            if (place.segment(), place.offset()) != (victim.id(), offset) {
                 continue;
             }
             let used = self.active.as_ref().map_or(0, |active| u64::from(active.len()));

@@ -12,7 +12,7 @@
 //! | `record` | one record and one segment's head on disk |
 //! | `segment` | a segment file |
 //! | `folder` | the folder they are in, locked; where tests make IO fail |
-//! | `index` | where each hash's record is; at most 60 bytes an entry |
+//! | `index` | where each hash's record is; 16 bytes an entry, in a hash map |
 //! | `scan` | the records of a segment, also past damage |
 //! | `recover` | the index from the segments |
 //! | `queue` | what waits to be written, bounded |

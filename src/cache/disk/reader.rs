@@ -19,7 +19,7 @@ use super::segment::Segment;
 use super::tier::Inner;
 
 /// The first read of a record: all of a small one, head and meta of a large one.
-const FIRST: usize = 64 * 1024;
+const FIRST: u64 = 64 * 1024;
 /// More records than this don't wait to be read: the disk is behind, the origin may be faster.
 const MOST_WAITING: usize = 1024;
 
@@ -57,7 +57,7 @@ impl Readers {
     pub fn ask(&self, hash: KeyHash, place: Place) -> Option<oneshot::Receiver<Outcome>> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
-        if let Some(waiting) = state.waiting.get_mut(&(place.segment, place.offset)) {
+        if let Some(waiting) = state.waiting.get_mut(&(place.segment(), place.offset())) {
             waiting.push(sender);
             return Some(receiver);
         }
@@ -65,7 +65,7 @@ impl Readers {
             return None;
         }
         state.jobs.push_back((hash, place));
-        state.waiting.insert((place.segment, place.offset), vec![sender]);
+        state.waiting.insert((place.segment(), place.offset()), vec![sender]);
         drop(state);
         self.ready.notify_one();
         Some(receiver)
@@ -85,7 +85,7 @@ impl Readers {
     pub fn run(&self, inner: &Inner) {
         while let Some((hash, place)) = self.next() {
             let outcome = self.is_awaited(place).then(|| inner.read(hash, place)).flatten();
-            let waiting = self.state.lock().waiting.remove(&(place.segment, place.offset));
+            let waiting = self.state.lock().waiting.remove(&(place.segment(), place.offset()));
             for sender in waiting.into_iter().flatten() {
                 let _ = sender.send(outcome.clone());
             }
@@ -108,7 +108,7 @@ impl Readers {
     /// False when all who asked have given up.
     fn is_awaited(&self, place: Place) -> bool {
         let state = self.state.lock();
-        let waiting = state.waiting.get(&(place.segment, place.offset));
+        let waiting = state.waiting.get(&(place.segment(), place.offset()));
         waiting.is_some_and(|waiting| waiting.iter().any(|sender| !sender.is_closed()))
     }
 }
@@ -124,25 +124,27 @@ impl From<io::Error> for Unread {
 
 /// Reads a record and checks all of it.
 pub(super) fn read(segment: &Segment, hash: KeyHash, place: Place) -> Result<Entry, Unread> {
-    let mut first = vec![0; FIRST.min(place.len as usize)];
-    segment.read(&mut first, place.offset)?;
-    let head = RecordHead::decode(&first, segment.head.secret, place.offset).ok_or(Unread::Bad("head"))?;
+    let offset = place.offset();
+    let in_segment = u64::from(segment.len().saturating_sub(offset));
+    let mut first = vec![0; place.most().min(in_segment).min(FIRST) as usize];
+    segment.read(&mut first, offset)?;
+    let head = RecordHead::decode(&first, segment.head.secret, offset).ok_or(Unread::Bad("head"))?;
     if head.hash != hash {
         return Err(Unread::Gone);
     }
-    if head.len() != u64::from(place.len) {
+    if head.len() > place.most().min(in_segment) {
         return Err(Unread::Bad("length"));
     }
     let body_at = RECORD_HEAD + head.meta as usize;
     if body_at > first.len() {
         let known = first.len();
         first.resize(body_at, 0);
-        segment.read(&mut first[known..], place.offset + known as u32)?;
+        segment.read(&mut first[known..], offset + known as u32)?;
     }
     let meta = &first[RECORD_HEAD..body_at];
     let mut checksum = Xxh3::new();
     checksum.update(meta);
-    let body = read_body(segment, place.offset + body_at as u32, head.body as usize, &first[body_at..])?;
+    let body = read_body(segment, offset + body_at as u32, head.body as usize, &first[body_at..])?;
     body.pieces().iter().for_each(|piece| checksum.update(piece));
     if checksum.digest() != head.checksum {
         return Err(Unread::Bad("checksum"));

@@ -17,6 +17,8 @@ use super::super::key::KeyHash;
 
 /// Bytes of a segment's head.
 pub(super) const SEGMENT_HEAD: u32 = 64;
+/// No segment has more bytes than this; an index entry has no room for a larger offset.
+pub(super) const SEGMENT_MOST: u32 = 64 << 20;
 /// Bytes of a record in front of its meta.
 pub(super) const RECORD_HEAD: usize = 48;
 /// Records begin at multiples of it.

@@ -98,7 +98,7 @@ impl Recovery<'_> {
                 }
                 Found::Record { offset, head } => {
                     let suspect = self.suspect || head.suspect;
-                    index.recover(head.hash, Place::new(id, offset, head.len() as u32, suspect));
+                    index.recover(head.hash, Place::new(id, offset, head.len(), suspect));
                 }
             }
         }

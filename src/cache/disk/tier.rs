@@ -18,12 +18,11 @@ use super::log::Segments;
 use super::metrics::DiskMetrics;
 use super::queue::Queue;
 use super::reader::{self, Readers, Unread};
-use super::record::SEGMENT_HEAD;
+use super::record::{SEGMENT_HEAD, SEGMENT_MOST};
 use super::writer;
 use crate::config;
 
 const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 /// What waits to be written, in RAM.
 const QUEUE: usize = 32 << 20;
 /// A read that takes longer is a miss.
@@ -61,7 +60,7 @@ pub struct Options {
 impl Options {
     /// From `[cache.disk]`.
     pub fn new(config: &config::Disk) -> Self {
-        let segment = (config.capacity / 32).clamp(64 * KIB, 64 * MIB) / 8 * 8;
+        let segment = (config.capacity / 32).clamp(64 * KIB, SEGMENT_MOST.into()) / 8 * 8;
         Self {
             path: config.path.clone(),
             capacity: config.capacity,
@@ -378,7 +377,7 @@ impl Inner {
 
     /// Reads a record, and says what became of it.
     pub fn read(&self, hash: KeyHash, place: Place) -> Option<Entry> {
-        let read = match self.segments.get(place.segment) {
+        let read = match self.segments.get(place.segment()) {
             Some(segment) => reader::read(&segment, hash, place),
             None => Err(Unread::Gone),
         };
@@ -386,11 +385,11 @@ impl Inner {
         match read {
             Ok(entry) => {
                 self.read_succeeded();
-                self.metrics.read_bytes.inc_by(place.len.into());
+                self.metrics.read_bytes.inc_by(entry.weight() as u64);
                 return Some(entry);
             }
             Err(Unread::Bad(what)) => {
-                let (segment, offset) = (place.segment, place.offset);
+                let (segment, offset) = (place.segment(), place.offset());
                 tracing::warn!(target: "seawall::disk", segment, offset, what, "damaged record: a miss");
                 self.metrics.bad_records.with_label_values(&["read"]).inc();
                 self.index.forget(hash, place);
