@@ -126,8 +126,8 @@ impl From<io::Error> for Unread {
 pub(super) fn read(segment: &Segment, hash: KeyHash, place: Place) -> Result<Entry, Unread> {
     let offset = place.offset();
     let in_segment = u64::from(segment.len().saturating_sub(offset));
-    let mut first = vec![0; place.most().min(in_segment).min(FIRST) as usize];
-    segment.read(&mut first, offset)?;
+    let mut first = Vec::new();
+    segment.read_to(&mut first, place.most().min(in_segment).min(FIRST) as usize, offset)?;
     let head = RecordHead::decode(&first, segment.head.secret, offset).ok_or(Unread::Bad("head"))?;
     if head.hash != hash {
         return Err(Unread::Gone);
@@ -138,14 +138,13 @@ pub(super) fn read(segment: &Segment, hash: KeyHash, place: Place) -> Result<Ent
     let body_at = RECORD_HEAD + head.meta as usize;
     if body_at > first.len() {
         let known = first.len();
-        first.resize(body_at, 0);
-        segment.read(&mut first[known..], offset + known as u32)?;
+        segment.read_to(&mut first, body_at - known, offset + known as u32)?;
     }
     let meta = &first[RECORD_HEAD..body_at];
     let mut checksum = Xxh3::new();
     checksum.update(meta);
-    let body = read_body(segment, offset + body_at as u32, head.body as usize, &first[body_at..])?;
-    body.pieces().iter().for_each(|piece| checksum.update(piece));
+    let at = offset + body_at as u32;
+    let body = read_body(segment, at, head.body as usize, &first[body_at..], &mut checksum)?;
     if checksum.digest() != head.checksum {
         return Err(Unread::Bad("checksum"));
     }
@@ -153,18 +152,25 @@ pub(super) fn read(segment: &Segment, hash: KeyHash, place: Place) -> Result<Ent
     Ok(if place.is_suspect() || head.suspect { entry.suspected() } else { entry })
 }
 
-/// A body of `len` bytes at `at`, which begins with `known`.
-fn read_body(segment: &Segment, at: u32, len: usize, known: &[u8]) -> Result<Whole, Unread> {
+/// A body of `len` bytes at `at`, which begins with `known`. Each piece is summed up while it is in the CPU's cache.
+fn read_body(
+    segment: &Segment,
+    at: u32,
+    len: usize,
+    known: &[u8],
+    checksum: &mut Xxh3,
+) -> Result<Whole, Unread> {
     let mut pieces = Vec::with_capacity(len.div_ceil(PIECE));
     for from in (0..len).step_by(PIECE) {
         let wanted = PIECE.min(len - from);
         let known = known.get(from..).unwrap_or_default();
         let known = &known[..known.len().min(wanted)];
-        let mut piece = vec![0; wanted];
-        piece[..known.len()].copy_from_slice(known);
+        let mut piece = Vec::with_capacity(wanted);
+        piece.extend_from_slice(known);
         if known.len() < wanted {
-            segment.read(&mut piece[known.len()..], at + (from + known.len()) as u32)?;
+            segment.read_to(&mut piece, wanted - known.len(), at + (from + known.len()) as u32)?;
         }
+        checksum.update(&piece);
         pieces.push(Bytes::from(piece));
     }
     Whole::from_pieces(pieces).ok_or(Unread::Bad("pieces"))

@@ -1,7 +1,7 @@
 //! A segment file: appended to by the writer, read by anybody, deleted as a whole.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -35,6 +35,25 @@ impl Segment {
     pub fn read(&self, buffer: &mut [u8], offset: u32) -> io::Result<()> {
         self.faults.on_read()?;
         self.file.read_exact_at(buffer, u64::from(offset))
+    }
+
+    /// Appends `len` bytes from `offset` on to `buffer`, which is not filled with zeros first: for a body of 1 MiB
+    /// that would be a tenth of the work.
+    pub fn read_to(&self, buffer: &mut Vec<u8>, len: usize, offset: u32) -> io::Result<()> {
+        self.faults.on_read()?;
+        buffer.reserve_exact(len);
+        let end = buffer.len() + len;
+        while buffer.len() < end {
+            let at = u64::from(offset) + (len - (end - buffer.len())) as u64;
+            match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(buffer), at) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // The allocator may have given more room than was asked for, and what follows was read into it.
+        buffer.truncate(end);
+        Ok(())
     }
 
     /// Writes at the end. After an error, what had been there is all there is.
