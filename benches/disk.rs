@@ -21,8 +21,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus::Registry;
 use seawall::cache::disk::metrics::DiskMetrics;
 use seawall::cache::disk::{DiskTier, Entry, Options, Status};
+use seawall::cache::invalidation::Seen;
 use seawall::cache::key::{Key, KeyText};
-use seawall::cache::object::{Meta, Object, Touched, WholeBuilder};
+use seawall::cache::object::{Content, Meta, Object, Touched, WholeBuilder};
 use seawall::config::{Admission, Disk};
 use seawall::http::time::Time;
 use seawall::policy::freshness::Freshness;
@@ -104,9 +105,11 @@ fn object(key: &Key, size: usize) -> Arc<Object> {
             },
             modified: None,
             dated: None,
+            tags: Default::default(),
+            seen: Seen::new(0),
             touched: Touched::default(),
         },
-        body: body.finish(),
+        body: Content::Whole(body.finish()),
     })
 }
 

@@ -45,6 +45,22 @@ def wait_for(port, process):
     sys.exit(f"nothing listens on {port}: {process.args}")
 
 
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(pid):
+    """User and system seconds of a process, its children's included (Varnish works in one)."""
+    total = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(path.parent.name) == pid or int(fields[1]) == pid:
+            total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
 def template(name, into, values):
     text = (HERE / name).read_text()
     for key, value in values.items():
@@ -66,6 +82,7 @@ class Bench:
         )
         self.processes.append(process)
         wait_for(port, process)
+        return process.pid
 
     def setup(self):
         www = self.folder / "www"
@@ -80,19 +97,21 @@ class Bench:
         values = {"DIR": self.folder, "ORIGIN": self.origin}
         origin = template("origin.conf.in", self.folder / "origin.conf", values)
         self.start(["nginx", "-c", origin, "-p", self.folder], self.origin, self.arguments.load_core)
-        self.plain, self.tls = {}, {}
+        self.plain, self.tls, self.pids = {}, {}, {}
         for name in ["seawall", "nginx"]:
             self.plain[name], self.tls[name] = free_port(), free_port()
         binary = ROOT / "target" / "release" / "seawall"
         ports = lambda name: {**values, "PLAIN": self.plain[name], "TLS": self.tls[name]}
         conf = template("seawall.toml.in", self.folder / "seawall.toml", ports("seawall"))
-        self.start([binary, "serve", "--config", conf], self.plain["seawall"], self.arguments.core)
+        self.pids["seawall"] = self.start(
+            [binary, "serve", "--config", conf], self.plain["seawall"], self.arguments.core)
         conf = template("nginx.conf.in", self.folder / "nginx.conf", ports("nginx"))
-        self.start(["nginx", "-c", conf, "-p", self.folder], self.plain["nginx"], self.arguments.core)
+        self.pids["nginx"] = self.start(
+            ["nginx", "-c", conf, "-p", self.folder], self.plain["nginx"], self.arguments.core)
         if shutil.which("varnishd"):
             self.plain["varnish"] = free_port()
             vcl = template("bench.vcl.in", self.folder / "bench.vcl", values)
-            self.start(
+            self.pids["varnish"] = self.start(
                 ["varnishd", "-F", "-n", self.folder / "varnish", "-f", vcl, "-s", "malloc,1g",
                  "-a", f"127.0.0.1:{self.plain['varnish']}", "-p", "thread_pools=1", "-p", "thread_pool_min=50"],
                 self.plain["varnish"], self.arguments.core)
@@ -135,20 +154,26 @@ class Bench:
     def run(self):
         print(f"hits of {self.arguments.size} bytes, one core, requests per second, median of "
               f"{self.arguments.rounds} rounds of {self.arguments.seconds} s")
-        print(f"{'':16}{'seawall':>10}{'nginx':>10}{'varnish':>10}   seawall/nginx: median (min-max)")
+        print(f"{'':16}{'seawall':>10}{'nginx':>10}{'varnish':>10}   seawall/nginx: median (min-max)"
+              "   CPU us a request: seawall, nginx, varnish")
         for title, scheme, ports, measure in self.cells():
-            figures = {name: [] for name in ports}
+            figures, costs = {name: [] for name in ports}, {name: [] for name in ports}
             for port in ports.values():
                 self.check(scheme, port)
             for _ in range(self.arguments.rounds):
                 for name, port in ports.items():
+                    before = cpu(self.pids[name])
                     figures[name].append(measure(port))
+                    requests = figures[name][-1] * self.arguments.seconds
+                    costs[name].append((cpu(self.pids[name]) - before) * 1e6 / requests)
             ratios = [s / n for s, n in zip(figures["seawall"], figures["nginx"])]
             row = "".join(
                 f"{statistics.median(figures[name]):>10.0f}" if name in figures else f"{'-':>10}"
                 for name in ["seawall", "nginx", "varnish"])
-            print(f"{title:16}{row}   {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})",
-                  flush=True)
+            cost = ", ".join(
+                f"{statistics.median(costs[name]):.1f}" for name in ["seawall", "nginx", "varnish"] if name in costs)
+            print(f"{title:16}{row}   {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+                  f"{'':19}{cost}", flush=True)
 
     def stop(self):
         for process in self.processes:

@@ -10,6 +10,8 @@ pub(super) fn page(server_name: &str) -> String {
          <li><a href=\"/healthz\">/healthz</a>: 200 while the process lives\n\
          <li><a href=\"/readyz\">/readyz</a>: 200 while it should get traffic, else 503 and why\n\
          <li><a href=\"/hot?n=20\">/hot?n=20</a>: the busiest cache keys of the last minutes\n\
+         <li>/objects?url=…: what is cached for a URL\n\
+         <li>POST /purge, POST /prefetch: <a href=\"/openapi.yaml\">/openapi.yaml</a> says how\n\
          </ul>\n</html>\n",
         version = env!("CARGO_PKG_VERSION"),
     )

@@ -1,5 +1,7 @@
-//! The listener for operators: `/metrics`, `/healthz`, `/readyz`, `/hot`.
+//! The listener for operators: what the edge is doing, what it has cached, and making it let go of that.
+//! `docs/admin-api.yaml` lists the paths.
 
+mod asked; // the JSON that operators send
 mod guard; // who may change state
 mod index; // the page of links at `/`
 mod readiness; // named reasons not to send traffic here
@@ -10,6 +12,8 @@ use std::sync::Arc;
 
 use crate::config::Secret;
 use crate::edge::clock::Clock;
+use crate::edge::prefetch::Prefetcher;
+use crate::edge::worker::Shared;
 use crate::telemetry::{HotKeys, Metrics};
 
 pub use guard::{Unauthorized, guard};
@@ -24,6 +28,10 @@ pub struct AdminState {
     pub hot: Arc<HotKeys>,
     /// For `/readyz`.
     pub readiness: Arc<Readiness>,
+    /// What is cached, and the log of purges.
+    pub edge: Arc<Shared>,
+    /// Warms the cache.
+    pub prefetcher: Arc<Prefetcher>,
     /// What time it is for the sketch of hot keys.
     pub clock: Clock,
     /// `admin.token`: asked for by what changes state.

@@ -3,15 +3,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -65,10 +62,10 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, shutdown: impl
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (state, stopping) = (state.clone(), stopping.clone());
                 connections.spawn(async move {
-                    connection(stream, state, stopping).await;
+                    connection(stream, peer.ip(), state, stopping).await;
                     drop(place);
                 });
             }
@@ -83,11 +80,19 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, shutdown: impl
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, state: Arc<AdminState>, mut stopping: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    state: Arc<AdminState>,
+    mut stopping: watch::Receiver<()>,
+) {
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (head, _) = request.into_parts();
-        let response: Response<Full<Bytes>> = routes::answer(&head, &state, state.clock.now());
-        async move { Ok::<_, Infallible>(response) }
+        let state = Arc::clone(&state);
+        async move {
+            let (head, body) = request.into_parts();
+            let now = state.clock.now();
+            Ok::<_, Infallible>(routes::answer(&head, body, peer, &state, now).await)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -160,6 +165,7 @@ mod tests {
     use super::*;
     use crate::admin::Readiness;
     use crate::edge::clock::Clock;
+    use crate::edge::prefetch::Prefetcher;
     use crate::telemetry::{HotKeys, Metrics, Record};
     use std::io::{Read, Write};
     use std::net::TcpStream as StdStream;
@@ -170,9 +176,12 @@ mod tests {
     }
 
     fn admin() -> Admin {
+        let (edge, worker) = crate::edge::worker::testing::worker(1 << 20);
         let state = Arc::new(AdminState {
             metrics: Arc::new(Metrics::new(&["a.example".into()]).unwrap()),
             hot: Arc::new(HotKeys::new()),
+            edge,
+            prefetcher: Arc::new(Prefetcher::start(worker).unwrap()),
             clock: Clock::system(),
             readiness: Arc::new(Readiness::new()),
             token: None,
@@ -219,6 +228,12 @@ mod tests {
             ("GET", "/metrics", 200, "text/plain; version=0.0.4", "seawall_build_info{"),
             ("GET", "/hot", 200, "application/json", "{\"keys\":[]}\n"),
             ("GET", "/hot?n=x", 400, "text/plain", "400 Bad Request: bad_query\n"),
+            ("GET", "/openapi.yaml", 200, "application/yaml", "openapi: 3.1.0"),
+            ("GET", "/objects?url=http%3A%2F%2Fa.example%2Fx", 200, "application/json", "\"objects\":[]"),
+            ("GET", "/objects", 400, "application/json", "\"field\":\"url\""),
+            ("GET", "/objects?url=%ff", 400, "application/json", "UTF-8"),
+            ("GET", "/prefetch/1", 404, "application/json", "no job"),
+            ("GET", "/prefetch/x", 404, "text/plain", "no_such_path"),
             ("GET", "/nothing", 404, "text/plain", "404 Not Found: no_such_path\n"),
             ("GET", "/healthz/", 404, "text/plain", "no_such_path"),
             ("POST", "/healthz", 405, "text/plain", "405 Method Not Allowed: method_not_allowed\n"),
@@ -232,6 +247,55 @@ mod tests {
             assert_eq!(head.contains("allow: get, head"), status == 405, "{target}: {head}");
         }
         admin.server.stop();
+    }
+
+    impl Admin {
+        fn post(&self, target: &str, body: &str) -> (u16, String, String) {
+            let length = body.len();
+            let head = format!("POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+            self.send(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes())
+        }
+    }
+
+    #[test]
+    fn what_changes_state_takes_post_and_json() {
+        let admin = admin();
+        let (status, head, _) = admin.ask("GET", "/purge");
+        assert_eq!((status, head.contains("allow: post")), (405, true));
+        let (status, _, body) = admin.post("/purge", r#"{"tags":["a","b"],"urls":["http://a.example/x"]}"#);
+        assert_eq!((status, body.as_str()), (200, "{\"sequence\":1,\"purged\":3}\n"));
+        let (status, _, body) = admin.post("/purge", r#"{"tags":["a"],"urls":["http://b.example/x"]}"#);
+        assert_eq!(status, 400);
+        assert_eq!(
+            body,
+            "{\"error\":\"\\\"urls[0]\\\" has a host that no site has\",\"field\":\"urls[0]\"}\n"
+        );
+        assert_eq!(admin.state.edge.purges.head(), 1, "all or nothing");
+        let (status, _, body) = admin.post("/purge", &format!("{{\"tags\":[\"{}\"]}}", "x".repeat(1 << 20)));
+        assert_eq!((status, body.as_str()), (413, "413 Payload Too Large: body_too_large\n"));
+        let page = b"POST /purge HTTP/1.1\r\nhost: x\r\nconnection: close\r\norigin: http://evil\r\ncontent-length: 0\r\n\r\n";
+        let (status, head, _) = admin.send(page);
+        assert_eq!((status, head.contains("www-authenticate: bearer")), (401, true));
+    }
+
+    #[test]
+    fn a_prefetch_job_tells_how_far_it_is() {
+        let admin = admin();
+        let (status, head, _) =
+            admin.post("/prefetch", r#"{"urls":["http://a.example/x","https://a.example/y"]}"#);
+        assert_eq!((status, head.contains("location: /prefetch/1")), (202, true));
+        let finished = (0..2000).find_map(|_| {
+            let (_, _, body) = admin.ask("GET", "/prefetch/1");
+            let progress: serde_json::Value = serde_json::from_str(&body).unwrap();
+            (progress["state"] == "finished").then_some(progress)
+        });
+        let progress = finished.unwrap();
+        assert_eq!(
+            (&progress["total"], &progress["done"], &progress["failed"]),
+            (&2.into(), &2.into(), &2.into())
+        );
+        assert_eq!(progress["failures"][0]["reason"], "status 502");
+        admin.state.prefetcher.stop();
     }
 
     #[test]

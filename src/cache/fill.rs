@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
+use super::flight::Interest;
 use super::growing::Growing;
 use super::key::{KeyHash, Prehashed};
 use super::object::{Meta, Object};
@@ -22,6 +23,8 @@ use crate::policy::outcome::Outcome;
 pub enum Progress {
     /// The head is here, the response is being stored, and the body can be followed.
     Storing(Arc<Arriving>),
+    /// The head is here, the body is kept in slices, and some of them are on their way.
+    Sliced(Arc<Sliced>),
     /// There is a whole object to serve: the origin confirmed what was stored, or failed while it may stand in.
     Settled(Settled),
     /// The response is not for sharing; whoever waits goes to the origin on its own.
@@ -41,12 +44,21 @@ pub struct Arriving {
     pub body: Arc<Growing>,
 }
 
+/// A response that is kept in slices.
+#[derive(Debug)]
+pub struct Sliced {
+    /// Head and manifest.
+    pub object: Arc<Object>,
+    /// Keeps what brings the first slices going until those who were told have begun to read.
+    pub interest: Option<Interest>,
+}
+
 /// An object to serve at the end of a fill.
 #[derive(Debug, Clone)]
 pub struct Settled {
     /// What to serve.
     pub object: Arc<Object>,
-    /// `Revalidated`, or `Stale` when the origin failed.
+    /// `Revalidated`, `Stale` when the origin failed, or `Miss` for a part that was fetched.
     pub outcome: Outcome,
     /// The origin's status, if it answered.
     pub origin_status: Option<u16>,
@@ -56,6 +68,7 @@ pub struct Settled {
 #[derive(Debug, Default)]
 pub struct Fill {
     state: Mutex<State>,
+    began: OnceLock<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +85,16 @@ impl Fill {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Says which purge was the last before the origin was asked.
+    pub fn begin(&self, sequence: u64) {
+        let _ = self.began.set(sequence);
+    }
+
+    /// Which purge was the last before the origin was asked, once that is known.
+    pub fn began(&self) -> Option<u64> {
+        self.began.get().copied()
     }
 
     /// What has been told so far.
@@ -149,6 +172,14 @@ impl Fills {
         self.shard(hash).lock().get(&hash).cloned()
     }
 
+    /// Takes a fill off the list, if it is still there: who comes now does not want what it brings.
+    pub fn unlist(&self, hash: KeyHash, fill: &Arc<Fill>) {
+        let mut shard = self.shard(hash).lock();
+        if shard.get(&hash).is_some_and(|listed| Arc::ptr_eq(listed, fill)) {
+            shard.remove(&hash);
+        }
+    }
+
     fn shard(&self, hash: KeyHash) -> &Mutex<HashMap<KeyHash, Arc<Fill>, Prehashed>> {
         // The map inside uses the low bits.
         &self.shards[(hash.0 >> 120) as usize % SHARDS]
@@ -170,7 +201,7 @@ impl Leading {
 impl Drop for Leading {
     fn drop(&mut self) {
         if let Some((fills, hash)) = &self.listed {
-            fills.shard(*hash).lock().remove(hash);
+            fills.unlist(*hash, &self.fill);
         }
         self.fill.tell(Progress::Released("abandoned"));
     }
@@ -208,6 +239,17 @@ mod tests {
         drop(leading);
         assert!(matches!(followed.told().await, Progress::Released("abandoned")));
         drop(lead(&fills, 1));
+    }
+
+    #[test]
+    fn a_fill_that_is_off_the_list_does_not_take_its_successor_along() {
+        let fills = Arc::new(Fills::default());
+        let first = lead(&fills, 1);
+        fills.unlist(KeyHash(1), first.fill());
+        let second = lead(&fills, 1);
+        drop(first);
+        let listed = fills.get(KeyHash(1)).unwrap();
+        assert!(Arc::ptr_eq(&listed, second.fill()));
     }
 
     #[tokio::test]

@@ -24,6 +24,9 @@ pub enum Broken {
     /// What was being fetched is another version than what this response began with.
     #[error("the resource changed at the origin")]
     Changed,
+    /// Nobody seemed to want it any more, so it was not fetched to its end.
+    #[error("it was given up")]
+    Abandoned,
 }
 
 /// The shared state of a body that arrives.

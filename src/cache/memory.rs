@@ -8,7 +8,8 @@ use moka::sync::Cache;
 
 use super::key::{Key, KeyHash, Prehashed};
 use super::metrics::CacheMetrics;
-use super::object::Object;
+use super::object::{Content, Object};
+use super::slice::{Manifest, Slice};
 use super::variants::Variants;
 use crate::http::time::Time;
 
@@ -22,6 +23,8 @@ pub enum Slot {
     Object(Arc<Object>),
     /// The key's responses vary; each is kept under a hash of its own.
     Variants(Arc<Variants>),
+    /// A piece of a large body.
+    Slice(Arc<Slice>),
     /// Responses of this key could not be stored lately, so requests do not queue for one until then.
     Uncacheable(Time),
 }
@@ -32,6 +35,7 @@ impl Slot {
         match (self, other) {
             (Slot::Object(a), Slot::Object(b)) => Arc::ptr_eq(a, b),
             (Slot::Variants(a), Slot::Variants(b)) => Arc::ptr_eq(a, b),
+            (Slot::Slice(a), Slot::Slice(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -40,6 +44,7 @@ impl Slot {
         match self {
             Slot::Object(object) => object.weight(),
             Slot::Variants(variants) => variants.weight(),
+            Slot::Slice(slice) => slice.weight(),
             Slot::Uncacheable(_) => 0,
         }
     }
@@ -127,11 +132,49 @@ impl MemoryTier {
         });
     }
 
+    /// A slice, if it is here.
+    pub fn slice(&self, manifest: &Arc<Manifest>, index: u64) -> Option<Arc<Slice>> {
+        match self.entries.get(&manifest.place(index)) {
+            Some(Slot::Slice(slice)) if slice.is(manifest, index) => Some(slice),
+            _ => None,
+        }
+    }
+
+    /// Whether a slice seems to be here; to ask does not count as a use.
+    pub fn has_slice(&self, manifest: &Manifest, index: u64) -> bool {
+        self.entries.contains_key(&manifest.place(index))
+    }
+
+    /// Keeps a slice. A full tier may refuse it.
+    pub fn store_slice(&self, slice: Arc<Slice>) {
+        self.entries.insert(slice.of.place(slice.index), Slot::Slice(slice));
+    }
+
+    /// Forgets the object in slices that was found to have changed, unless another has taken its place.
+    pub fn forget(&self, key: &Key, object: &Object) {
+        self.entries.entry(object.place(key)).and_compute_with(|entry| {
+            match entry.map(moka::Entry::into_value) {
+                Some(Slot::Object(now)) if same_manifest(&now.body, &object.body) => Op::Remove,
+                _ => Op::Nop,
+            }
+        });
+    }
+
     /// Remembers until `until` that responses of `key` can't be stored. A stored response is not forgotten for it.
     pub fn remember_uncacheable(&self, key: &Key, until: Time) {
         self.entries.entry(key.hash()).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
             None | Some(Slot::Uncacheable(_)) => Op::Put(Slot::Uncacheable(until)),
             Some(_) => Op::Nop,
+        });
+    }
+
+    /// Puts another object in the place of `old`, or nothing, unless something else stands there by now.
+    pub fn replace(&self, place: KeyHash, old: &Arc<Object>, new: Option<Arc<Object>>) {
+        self.entries.entry(place).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            Some(Slot::Object(there)) if Arc::ptr_eq(&there, old) => {
+                new.map_or(Op::Remove, |new| Op::Put(Slot::Object(new)))
+            }
+            _ => Op::Nop,
         });
     }
 
@@ -152,4 +195,8 @@ impl MemoryTier {
         self.entries.run_pending_tasks();
         (self.entries.weighted_size(), self.entries.entry_count())
     }
+}
+
+fn same_manifest(a: &Content, b: &Content) -> bool {
+    matches!((a, b), (Content::Sliced(a), Content::Sliced(b)) if a == b)
 }

@@ -30,7 +30,24 @@ pub struct CacheMetrics {
     pub broken: IntCounter,
 }
 
+/// Counts a fill as active until it is dropped.
+#[derive(Debug)]
+pub struct ActiveFill(IntGauge);
+
+impl Drop for ActiveFill {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl CacheMetrics {
+    /// A fill begins.
+    pub fn begin_fill(&self) -> ActiveFill {
+        self.fills.inc();
+        self.fills_active.inc();
+        ActiveFill(self.fills_active.clone())
+    }
+
     /// Registers them.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name, help| {

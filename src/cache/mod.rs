@@ -6,16 +6,22 @@
 //! | `object` | a stored response: `Meta` and a body |
 //! | `variants` | which variants a key has, told apart by Vary |
 //! | `memory` | the RAM tier |
+//! | `slice` | a large body in pieces, and the manifest that ties them |
 //! | `disk` | the SSD tier |
 //! | `growing` | a body that is read while it arrives |
 //! | `fill` | an origin fetch that many requests wait for |
+//! | `invalidation` | the log of purges, and what follows from it for an object |
+//! | `flight` | slices on their way, for all who want them |
 //! | `metrics` | sizes, evictions, fills |
 
 pub mod disk;
 pub mod fill;
+pub mod flight;
 pub mod growing;
+pub mod invalidation;
 pub mod key;
 pub mod memory;
 pub mod metrics;
 pub mod object;
+pub mod slice;
 pub mod variants;

@@ -1,13 +1,17 @@
 //! A stored response.
 
 use std::mem::size_of;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
-use super::key::Key;
+use super::invalidation::{Seen, Tags};
+use super::key::{Key, KeyHash};
+use super::slice::Manifest;
+use crate::http::range::ByteRange;
 use crate::http::time::Time;
 use crate::policy::decide::Stored;
 use crate::policy::freshness::Freshness;
@@ -35,6 +39,10 @@ pub struct Meta {
     pub modified: Option<Time>,
     /// Date, read.
     pub dated: Option<Time>,
+    /// What the origin calls it together with others, for purges.
+    pub tags: Tags,
+    /// The last purge that has been applied to it.
+    pub seen: Seen,
     /// Whether it was served from the cache yet.
     pub touched: Touched,
 }
@@ -93,12 +101,13 @@ impl Meta {
 
     /// Bytes it takes in RAM, its own struct included.
     pub fn weight(&self) -> usize {
-        // A HeaderMap keeps 4 bytes of index per slot (a power of two over 4/3 of the entries) and a bucket of
-        // about 104 bytes per field; names outside the standard set are allocations of their own.
-        let fields: usize =
-            self.head.iter().map(|(name, value)| 112 + name.as_str().len() + value.len()).sum();
+        // A HeaderMap has a power of two of slots, of which it fills three quarters: 4 bytes of index for each,
+        // and a bucket of 104 bytes for each it may fill. Values share one allocation, unless they are odd ones.
+        let slots = (self.head.keys_len() * 4).div_ceil(3).next_power_of_two().max(8);
+        let fields: usize = self.head.iter().map(|(name, value)| name.as_str().len() / 2 + value.len()).sum();
+        let fields = fields + slots * 4 + slots * 3 / 4 * 104;
         let variant = self.variant.as_ref().map_or(0, |v| v.selecting.len() + 64);
-        size_of::<Self>() + self.key.len() + variant + fields
+        size_of::<Self>() + self.key.len() + variant + fields + self.tags.weight()
     }
 }
 
@@ -213,13 +222,99 @@ pub struct Object {
     /// All but the body.
     pub meta: Meta,
     /// The body.
-    pub body: Whole,
+    pub body: Content,
+}
+
+/// Where an object's body is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Here.
+    Whole(Whole),
+    /// In slices, which are entries of their own and need not all be there.
+    Sliced(Arc<Manifest>),
+    /// Only some of it is known, and nothing can be added to that.
+    Part(Extent),
+}
+
+/// Adjacent bytes of a whole that is not here.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    first: u64,
+    bytes: Whole,
+    complete: u64,
+}
+
+impl Extent {
+    /// The bytes from `first` on of a whole of `complete` bytes.
+    pub fn new(first: u64, bytes: Whole, complete: u64) -> Self {
+        Self { first, bytes, complete }
+    }
+
+    /// Length of the whole in bytes.
+    pub fn complete(&self) -> u64 {
+        self.complete
+    }
+
+    /// How many bytes of it are here.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Offset of the first byte that is here.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Whether all bytes of a range are here.
+    pub fn has(&self, range: ByteRange) -> bool {
+        self.first <= range.first && range.last - self.first < self.bytes.len()
+    }
+
+    /// The bytes from `at` on, an offset in the whole: at most `max`, without copying; `None` where there are none.
+    pub fn slice_at(&self, at: u64, max: u64) -> Option<Bytes> {
+        self.bytes.slice_at(at.checked_sub(self.first)?, max)
+    }
+}
+
+impl Content {
+    /// Length of the whole body in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Whole(whole) => whole.len(),
+            Content::Sliced(manifest) => manifest.complete(),
+            Content::Part(extent) => extent.complete(),
+        }
+    }
+
+    /// Whether it has no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Content::Whole(whole) => whole.weight(),
+                Content::Sliced(manifest) => manifest.weight(),
+                Content::Part(extent) => extent.bytes.weight(),
+            }
+    }
 }
 
 impl Object {
+    /// Where it is kept.
+    pub fn place(&self, key: &Key) -> KeyHash {
+        self.meta.variant.as_ref().map_or(key.hash(), |variant| key.variant(&variant.selecting))
+    }
+
     /// Bytes it takes in RAM.
     pub fn weight(&self) -> usize {
-        self.meta.weight() + size_of::<Whole>() + self.body.weight()
+        self.meta.weight() + self.body.weight()
     }
 }
 
@@ -227,7 +322,7 @@ impl Object {
 pub fn compact_head(head: &HeaderMap) -> HeaderMap {
     let bytes: usize = head.values().map(HeaderValue::len).sum();
     let mut buffer = BytesMut::with_capacity(bytes);
-    let mut compact = HeaderMap::with_capacity(head.len() + 2);
+    let mut compact = HeaderMap::with_capacity(head.keys_len());
     for (name, value) in head {
         buffer.extend_from_slice(value.as_bytes());
         let copy = buffer.split().freeze();

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod check; // explain a configuration, or everything that is wrong with it
+pub mod purge; // make a running edge let go of what it has cached
 pub mod serve; // run the edge
 pub mod sign; // make a signed URL
 
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   seawall check --config edge.toml
   seawall serve --config edge.toml
   seawall sign  --config edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
+  seawall purge --url https://photos.example.com/a.jpg
   seawall completions bash > /etc/bash_completion.d/seawall";
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +45,8 @@ Example:
     Check(FileArguments),
     /// Make a signed URL.
     Sign(Box<sign::SignArgs>),
+    /// Make a running edge let go of what it has cached.
+    Purge(Box<purge::PurgeArgs>),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:
   seawall completions zsh > ~/.zfunc/_seawall")]
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
             let load = |path: &std::path::Path| Ok(config::load(path)?);
             sign::run(&arguments, load, Time::system(), &mut out).map(|()| ExitCode::SUCCESS)
         }
+        Command::Purge(arguments) => purge::run(&arguments, &mut out).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "seawall", &mut out);
             out.flush().map(|()| ExitCode::SUCCESS).map_err(Into::into)

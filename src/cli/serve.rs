@@ -15,13 +15,18 @@ use tokio::sync::{oneshot, watch};
 use crate::admin::{self, AdminServer, AdminState, Readiness};
 use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
 use crate::cache::fill::Fills;
+use crate::cache::flight::Flights;
+use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
 use crate::config::{self, Config};
 use crate::edge::clock::Clock;
+use crate::edge::prefetch::Prefetcher;
+use crate::edge::purging::Purgers;
 use crate::edge::route::Sites;
 use crate::edge::worker::{Shared, Worker};
 use crate::http::forwarded::Via;
+use crate::http::time::Time;
 use crate::origin::{OriginMetrics, Origins};
 use crate::server::{self, ServerMetrics};
 use crate::telemetry::{self, AccessLog, HotKeys, Metrics, Recorder};
@@ -69,6 +74,7 @@ pub struct Listening {
 pub struct Running {
     server: server::Running,
     admin: Option<AdminServer>,
+    prefetcher: Arc<Prefetcher>,
     readiness: Arc<Readiness>,
     access: AccessLog,
     disk: Option<DiskTier>,
@@ -104,11 +110,15 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         }
         Origins::start(&config, origin_metrics)?
     };
+    let purges = open_purges(&config, clock.now(), registry)?;
     let shared = Arc::new(Shared {
         sites: Sites::new(&config.sites),
         memory,
         disk: disk.clone(),
+        purges: Arc::new(purges),
+        purgers: Purgers::new(&config.admin),
         fills: Arc::new(Fills::default()),
+        flights: Arc::new(Flights::default()),
         clock: clock.clone(),
         cache_metrics,
         server_name: config.server.server_name.clone(),
@@ -124,19 +134,27 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         .address
         .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
         .transpose()?;
+    let prefetcher;
     let server = {
         let (access, hot, metrics, clock) =
             (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
-        bound.serve(move |_| Worker {
-            shared: Arc::clone(&shared),
-            client: origins.client(),
-            recorder: Recorder::new(metrics.shard(), access.clone()),
-            hot: hot.shard(clock.now()),
-        })?
+        let worker = {
+            let shared = Arc::clone(&shared);
+            move || Worker {
+                shared: Arc::clone(&shared),
+                client: origins.client(),
+                recorder: Recorder::new(metrics.shard(), access.clone()),
+                hot: hot.shard(clock.now()),
+            }
+        };
+        prefetcher = Arc::new(Prefetcher::start(worker.clone())?);
+        bound.serve(move |_| worker())?
     };
     let state = Arc::new(AdminState {
         metrics,
         hot,
+        edge: shared,
+        prefetcher: Arc::clone(&prefetcher),
         clock: clock.clone(),
         readiness: Arc::clone(&readiness),
         token: config.admin.token.clone(),
@@ -147,6 +165,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     Ok(Running {
         server,
         admin,
+        prefetcher,
         readiness,
         access,
         disk,
@@ -177,6 +196,7 @@ impl Running {
     pub fn stop(self) -> bool {
         self.readiness.set(Readiness::DRAINING, true);
         let finished = self.server.drain(self.shutdown_timeout);
+        self.prefetcher.stop();
         if let Some(admin) = self.admin {
             admin.stop();
         }
@@ -220,6 +240,18 @@ fn open_disk(config: &config::Disk, memory: &MemoryTier, registry: &Registry) ->
     options.wanted = Box::new(move |hash| memory.contains(hash));
     let metrics = DiskMetrics::register(registry)?;
     DiskTier::open(options, metrics).context("the disk tier's threads")
+}
+
+/// The log of purges, in the disk tier's folder.
+const PURGES: &str = "purges.log";
+
+/// The log of purges outlives the process if the cache does.
+fn open_purges(config: &Config, now: Time, registry: &Registry) -> Result<InvalidationLog> {
+    let metrics = InvalidationMetrics::register(registry)?;
+    Ok(match &config.cache.disk {
+        Some(disk) => InvalidationLog::open_or_suspect(&disk.path.join(PURGES), now, metrics),
+        None => InvalidationLog::in_memory(metrics),
+    })
 }
 
 /// Says in `/readyz` that the disk tier is down.

@@ -20,7 +20,6 @@ pub fn reference() -> String {
                 let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
                 writeln!(page, "- `{path}`: {}", words.join(", "))
             }
-            Refused::Prefix(prefix) => writeln!(page, "- `{path}` that begins with `{prefix}`"),
         };
     }
     page.push('\n');

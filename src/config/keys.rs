@@ -145,6 +145,9 @@ static POOL: Table = Table {
         key("host", Text, Is(r#""""#), "Host sent to the origin; `\"\"` forwards the client's. S3 pools set their own."),
         key("members", Tables(&MEMBER), Required, "The servers. A name with several addresses is one member per address."),
         key("zone", Text, Is(r#""""#), "Members of this zone are preferred."),
+        key("max_requests", Count(0, 1_000_000), Is("0"), "Requests under way at the origins at once, bodies included; 0 is no limit."),
+        key("queue", Count(0, 1_000_000), Is("1024"), "Requests that may wait for one of `max_requests` to end; above it they are answered 503."),
+        key("queue_timeout", Duration(0, MIN), Is(r#""1s""#), "The longest such wait."),
         key("timeouts", Kind::Table(&TIMEOUTS), Filled, "How long the origin may take."),
         key("retry", Kind::Table(&RETRY), Filled, "Only for requests that are safe to repeat, before any byte reached the client."),
         key("health", Kind::Table(&HEALTH), Absent, "Active checks; without the table there are none."),
@@ -157,7 +160,7 @@ static POOL: Table = Table {
 static MEMBER: Table = table(
     "member",
     &[
-        key("url", Text, Required, "`http://host:port` or `https://host:port`, nothing behind it."),
+        key("url", Text, Required, "`http://host:port` or `https://host:port`, nothing behind it; `unix:/path` is a socket; `srv+http://_web._tcp.origin.internal` (or `srv+https://`) is all servers of its SRV records, by their weights, those of a lower priority only when the others are down."),
         key("weight", Count(1, 1000), Is("1"), "Share of keys relative to the others."),
         key("zone", Text, Is(r#""""#), "Where it stands."),
     ],
@@ -175,7 +178,7 @@ static TIMEOUTS: Table = table(
 static RETRY: Table = table(
     "pool.retry",
     &[
-        key("attempts", Count(1, 16), Is("3"), "In all, the first included, each on the next member of the ring."),
+        key("attempts", Count(1, 16), Is("3"), "In all, the first included, each on the next member of the ring; together they may take twice `connect` and `first_byte`."),
         key("backoff", Duration(0, MIN), Is(r#""50ms""#), "Before the first retry; doubled each time, with jitter. An origin's Retry-After wins."),
         key("budget", Number(0.0, 1.0), Is("0.2"), "Retries may be at most this share of requests."),
         key("hedge_after", Or(&[""], &Duration(1, HOUR)), Is(r#""""#), "Set: ask a second member when the first byte takes longer."),
@@ -220,7 +223,7 @@ static S3: Table = table(
     "pool.s3",
     &[
         key("bucket", Text, Is(r#""""#), "The bucket; `\"\"` takes it from the Host."),
-        key("region", Text, Required, "For the signature's scope."),
+        key("region", Text, Is(r#""eu-central-1""#), "For the signature's scope."),
         key("style", Word(&["path", "virtual-host"]), Is(r#""path""#), "Where the bucket stands: `endpoint/bucket/key` or `bucket.endpoint/key`."),
         key("prefix", Text, Is(r#""""#), "Prepended to every key; without a leading slash."),
         key("index", Text, Is(r#""""#), "`index.html` serves it for keys that end in `/`."),

@@ -11,8 +11,6 @@ pub(super) enum Refused {
     AllButDefault,
     /// These words.
     Words(&'static [&'static str]),
-    /// Text that begins like this.
-    Prefix(&'static str),
 }
 
 /// Paths as in docs/configuration.md; an entry for `site.…` holds for `site.rule.…` as well.
@@ -20,12 +18,9 @@ pub(super) const NOT_YET: &[(&str, Refused)] = &[
     ("listener.proxy_protocol", Refused::AllButDefault),
     ("listener.http3", Refused::AllButDefault),
     ("listener.tls.acme", Refused::Table),
-    ("pool.members.url", Refused::Prefix("srv+")),
-    ("pool.s3.bucket", Refused::Words(&[""])),
     ("site.compress", Refused::Table),
     ("site.signed.scheme", Refused::Words(&["aws-sigv4", "cloudfront", "jwt"])),
     ("site.signed.keys.public_key", Refused::AllButDefault),
-    ("admin.purge_from", Refused::AllButDefault),
     ("telemetry.otlp_endpoint", Refused::AllButDefault),
     ("cluster", Refused::Table),
 ];
@@ -44,14 +39,13 @@ impl Refused {
             Refused::Table => true,
             Refused::AllButDefault => default.is_none_or(|default| !node.same(default)),
             Refused::Words(words) => node.text().is_some_and(|text| words.contains(&text)),
-            Refused::Prefix(prefix) => node.text().is_some_and(|text| text.starts_with(prefix)),
         }
     }
 
     /// The message: the value is named where only some are refused.
     pub fn message(self, node: &Node, path: &str) -> String {
         match (self, &node.value) {
-            (Refused::Words(_) | Refused::Prefix(_), Value::Text(_)) => {
+            (Refused::Words(_), Value::Text(_)) => {
                 format!("\"{path}\" = {} is not supported yet", node.shown())
             }
             _ => format!("\"{path}\" is not supported yet"),

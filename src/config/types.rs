@@ -180,6 +180,12 @@ pub struct Pool {
     pub members: Vec<Member>,
     /// Members of this zone are preferred.
     pub zone: String,
+    /// Requests under way at the origins at once, over all threads; none is no limit.
+    pub max_requests: Option<usize>,
+    /// Requests that may wait for one of `max_requests` to end.
+    pub queue: usize,
+    /// The longest such wait.
+    pub queue_timeout: Duration,
     /// `[pool.timeouts]`
     pub timeouts: Timeouts,
     /// `[pool.retry]`
@@ -219,10 +225,14 @@ pub enum OriginProtocol {
 pub struct Member {
     /// Whether the connection is TLS (`https://`).
     pub tls: bool,
-    /// Host name or address literal, without brackets.
+    /// Host name or address literal, without brackets; with `srv`, the name of the SRV records.
     pub host: String,
-    /// Port, from the URL or the scheme's default.
+    /// Port, from the URL or the scheme's default; with `srv`, the records have it and this is 0.
     pub port: u16,
+    /// Whether the name stands for all servers that its SRV records name (`srv+http://`, RFC 2782).
+    pub srv: bool,
+    /// `unix:/path`: the socket, in place of host and port, which are then what a request without a Host is for.
+    pub socket: Option<PathBuf>,
     /// Share of keys relative to the others; at least 1.
     pub weight: u32,
     /// Where it stands; `""` is nowhere in particular.

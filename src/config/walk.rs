@@ -109,7 +109,7 @@ impl Walk<'_> {
     /// A default may itself be something that is not built yet.
     fn refused_by_default(&mut self, key: &'static Key, path: &str, place: &Place) {
         let path = join(path, key.name);
-        if let Some(refused @ (Refused::Words(_) | Refused::Prefix(_))) = refused(self.not_yet, &path)
+        if let Some(refused @ Refused::Words(_)) = refused(self.not_yet, &path)
             && let Some(default) = default_of(key, place, &path)
             && refused.refuses(&default, None)
         {

@@ -2,15 +2,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::cache::growing::{Broken, Reader};
-use crate::cache::object::Object;
+use crate::cache::object::{Content, Object};
 use crate::origin::{BoxError, OriginBody};
 use crate::telemetry::Pending;
+
+use super::slicing::reader::SliceReader;
 
 /// Where the bytes come from.
 pub enum Source {
@@ -18,12 +20,16 @@ pub enum Source {
     Empty,
     /// All of it at once.
     Once(Bytes),
-    /// Part of a stored object: from, to.
+    /// Bytes of an object that has them: from, to.
     Stored(Arc<Object>, u64, u64),
     /// Several parts of a stored object, as `multipart/byteranges`.
     Parts(Box<Parts>),
     /// A body that is still arriving, and how many bytes of it are to come if that is known.
     Arriving(Reader, Option<u64>),
+    /// Made of slices.
+    Sliced(Box<SliceReader>),
+    /// A part of what comes straight from the origin.
+    Cut(Box<Cut>),
     /// Straight from the origin.
     Origin(Box<OriginBody>),
 }
@@ -44,6 +50,16 @@ pub enum Part {
     Text(Bytes),
     /// From, to.
     Range(u64, u64),
+}
+
+/// The part of an origin's body that a client asked for.
+pub struct Cut {
+    /// All of it.
+    pub body: OriginBody,
+    /// Bytes of it that are not for the client.
+    pub skip: u64,
+    /// Bytes behind those that are.
+    pub left: u64,
 }
 
 /// A response body. Dropped before its end, it is recorded as incomplete.
@@ -78,6 +94,8 @@ impl Source {
             Source::Stored(_, from, to) => Some(to.saturating_sub(*from)),
             Source::Parts(parts) => Some(parts.length),
             Source::Arriving(_, remaining) => *remaining,
+            Source::Sliced(reader) => Some(reader.remaining()),
+            Source::Cut(cut) => Some(cut.left),
             Source::Origin(body) => body.size_hint().exact(),
         }
     }
@@ -97,6 +115,10 @@ impl Source {
             Source::Stored(object, from, to) => read(object, from, *to),
             Source::Parts(parts) => parts.next(),
             Source::Arriving(reader, remaining) => return poll_arriving(reader, remaining, cx),
+            Source::Sliced(reader) => {
+                return reader.poll_next(cx).map(|next| Some(next?.map(Frame::data).map_err(BoxError::from)));
+            }
+            Source::Cut(cut) => return cut.poll_data(cx),
             Source::Origin(body) => {
                 return Pin::new(body.as_mut()).poll_frame(cx).map_err(BoxError::from);
             }
@@ -106,7 +128,13 @@ impl Source {
 }
 
 fn read(object: &Object, from: &mut u64, to: u64) -> Option<Bytes> {
-    let bytes = object.body.slice_at(*from, to.saturating_sub(*from))?;
+    let left = to.saturating_sub(*from);
+    let bytes = match &object.body {
+        Content::Whole(whole) => whole.slice_at(*from, left),
+        Content::Part(extent) => extent.slice_at(*from, left),
+        // That is `Source::Sliced`.
+        Content::Sliced(_) => None,
+    }?;
     *from += bytes.len() as u64;
     Some(bytes)
 }
@@ -132,6 +160,27 @@ fn poll_arriving(
             None
         }
     })
+}
+
+impl Cut {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        while self.left > 0 {
+            let mut bytes = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => return Poll::Ready(Some(Err(Broken::Origin.into()))),
+            };
+            let skip = self.skip.min(bytes.len() as u64);
+            self.skip -= skip;
+            bytes.advance(skip as usize);
+            bytes.truncate(self.left.min(bytes.len() as u64) as usize);
+            if !bytes.is_empty() {
+                self.left -= bytes.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+        }
+        Poll::Ready(None)
+    }
 }
 
 impl Parts {

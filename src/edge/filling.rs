@@ -4,8 +4,10 @@
 //! origin says               those who wait are told
 //! ------------------------  ------------------------------------------------------------
 //! 304 to our validators     Settled: the stored object, its head brought up to date
-//! 5xx, or nothing at all    Settled: the stored object, if stale-if-error allows; else Failed
+//! 5xx                       Settled: the stored object, if stale-if-error allows; else the 5xx
+//! nothing at all            Settled: the stored object, unless its windows or must-revalidate forbid it; else Failed
 //! a response to store       Storing: its head; the body is followed while it arrives
+//! one too large, or a part   Sliced: its head and manifest; slices are read as they are brought
 //! a response not to store   Released; who started the fill takes the response itself
 //! ```
 
@@ -20,24 +22,79 @@ use tokio::sync::oneshot;
 
 use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
+use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
-use crate::cache::object::{Meta, Object, WholeBuilder};
+use crate::cache::object::{Content, Meta, Object, WholeBuilder};
+use crate::cache::slice::Manifest;
+use crate::config::CacheRules;
 use crate::http::cache_control::RequestDirectives;
-use crate::http::refusal::Refusal;
+use crate::http::range::ByteRange;
 use crate::http::time::Time;
-use crate::origin::{OriginResponse, Trip};
-use crate::policy::decide::may_serve_on_error;
+use crate::origin::{FetchError, OriginBody, OriginResponse, Trip};
+use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
 use crate::policy::update;
 
+use super::keeping::{Kept, keep};
 use super::outgoing::Outgoing;
-use super::storing::{Stored, meta};
-use super::worker::Worker;
+use super::purged;
+use super::slicing::asked::Asked;
+use super::slicing::begin::{self, Begun, Brings};
+use super::slicing::part;
+use super::slicing::producer::Producer;
+use super::storing::{Stored, as_received, meta};
+use super::worker::{Shared, Worker};
 
 /// How long a key whose response could not be stored is remembered as such.
 const REMEMBER_UNCACHEABLE: Duration = Duration::from_secs(60);
+
+/// How an origin failed, as far as what is stored may stand in for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody answered (RFC 9111 §4.2.4, "disconnected").
+    Disconnected,
+    /// The answer was of no use.
+    Unusable,
+    /// 500, 502, 503 or 504 (RFC 5861 §4).
+    Status(StatusCode),
+}
+
+impl Failure {
+    /// Of a fetch without a response.
+    pub fn of(error: &FetchError) -> Self {
+        if error.is_disconnected() { Failure::Disconnected } else { Failure::Unusable }
+    }
+
+    /// `None` if the status is no failure.
+    pub fn of_status(status: StatusCode) -> Option<Self> {
+        matches!(status.as_u16(), 500 | 502 | 503 | 504).then_some(Failure::Status(status))
+    }
+
+    /// Whether `object` may be served for it.
+    pub fn excuses(
+        self,
+        object: &Object,
+        directives: &RequestDirectives,
+        rules: &CacheRules,
+        now: Time,
+    ) -> bool {
+        let freshness = &object.meta.freshness;
+        match self {
+            Failure::Disconnected => may_serve_disconnected(freshness, directives, rules, now),
+            Failure::Unusable | Failure::Status(_) => may_serve_on_error(freshness, directives, now),
+        }
+    }
+
+    /// The origin's status, if it had one.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Failure::Status(status) => Some(status.as_u16()),
+            Failure::Disconnected | Failure::Unusable => None,
+        }
+    }
+}
 
 /// What is to be fetched, and what stands in for it.
 pub struct Plan {
@@ -47,40 +104,62 @@ pub struct Plan {
     pub outgoing: Outgoing,
     /// A stored response to confirm, or to serve when the origin fails.
     pub stale: Option<Arc<Object>>,
+    /// The part of it that is to be asked for, if not the whole.
+    pub range: Option<Asked>,
     /// What the client that began it wants of a cache.
     pub directives: RequestDirectives,
     /// Filled in when the origin answers, for the log of who began the fill.
     pub trip: Arc<OnceLock<Trip>>,
 }
 
+impl Plan {
+    /// What the head of a response to it is made from.
+    pub fn stored<'e>(
+        &'e self,
+        shared: &'e Shared,
+        exchange: &'e Exchange<'e>,
+        freshness: Freshness,
+    ) -> Stored<'e> {
+        Stored {
+            key: &self.key,
+            exchange,
+            server_name: &shared.server_name,
+            freshness,
+            seen: self.outgoing.seen.clone(),
+            confirmed: None,
+            debug: self.outgoing.route.settings.headers.debug,
+        }
+    }
+}
+
 /// A response that is not shared, for the request that began the fill.
 pub struct Private {
-    /// The response.
-    pub response: OriginResponse,
+    /// The response; none if it was read in vain, so that the origin has to be asked again.
+    pub response: Option<OriginResponse>,
     /// Why it was not stored.
     pub reason: &'static str,
 }
 
 /// Runs a fill to its end. `private` receives a response that is not stored.
 pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot::Sender<Private>) {
-    let metrics = &worker.shared.cache_metrics;
-    metrics.fills.inc();
-    metrics.fills_active.inc();
-    let active = scopeguard(metrics.fills_active.clone());
+    let active = worker.shared.cache_metrics.begin_fill();
+    leading.fill().begin(plan.outgoing.seen.get());
     let filling = Filling { worker: &worker, plan: &plan, leading: &leading };
-    filling.run(private).await;
+    let bringing = filling.run(private).await;
+    // The manifest is stored: whoever comes now finds it, and what is on its way, without this fill.
+    drop(leading);
+    if let Some(Bringing { producer, body, at }) = bringing {
+        drop(plan);
+        producer.bring(body, at).await;
+    }
     drop(active);
 }
 
-/// Counts a fill down however it ends.
-fn scopeguard(gauge: prometheus::IntGauge) -> impl Drop {
-    struct Guard(prometheus::IntGauge);
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            self.0.dec();
-        }
-    }
-    Guard(gauge)
+/// Slices to be brought once those who waited have been told.
+struct Bringing {
+    producer: Producer,
+    body: OriginBody,
+    at: u64,
 }
 
 struct Filling<'a> {
@@ -90,28 +169,36 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    async fn run(&self, private: oneshot::Sender<Private>) {
+    async fn run(&self, private: oneshot::Sender<Private>) -> Option<Bringing> {
         let mut confirming = self.plan.stale.as_ref().filter(|object| object.meta.has_validator());
+        let mut range = self.plan.range.as_ref();
         loop {
-            let request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head));
+            let mut request = self.plan.outgoing.request(confirming.map(|object| &object.meta.head), range);
+            request.stand_in = self.plan.stale.is_some();
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
                 Err(error) => {
                     tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    return self.failed(error.refusal());
+                    self.failed(&error);
+                    return None;
                 }
             };
             let _ = self.plan.trip.set(response.trip.clone());
-            match confirming {
-                Some(object) if response.status == StatusCode::NOT_MODIFIED => {
+            match (confirming, range) {
+                (Some(object), _) if response.status == StatusCode::NOT_MODIFIED => {
                     if update::selects(&object.meta.head, &response.headers) {
-                        return self.confirmed(object, &response, asked);
+                        self.confirmed(object, &response, asked);
+                        return None;
                     }
                     // It speaks of another response than the one we hold: ask again, without conditions.
                     confirming = None;
                 }
-                _ => return self.answered(response, asked, private).await,
+                // It speaks of the first range only, and the client may want the whole.
+                (_, Some(wanted)) if response.status == StatusCode::RANGE_NOT_SATISFIABLE && !wanted.sole => {
+                    range = None;
+                }
+                _ => return self.answered(response, range, asked, private).await,
             }
         }
     }
@@ -120,25 +207,26 @@ impl Filling<'_> {
         self.worker.shared.clock.now()
     }
 
-    /// The origin failed: what is stored stands in, if it may (RFC 5861 §4).
-    fn failed(&self, refusal: Refusal) {
-        self.tell(self.stand_in(None).unwrap_or(Progress::Failed(refusal)));
+    /// There is no answer: what is stored stands in, if it may.
+    fn failed(&self, error: &FetchError) {
+        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(error.refusal())));
     }
 
-    fn stand_in(&self, status: Option<StatusCode>) -> Option<Progress> {
+    fn stand_in(&self, failure: Failure) -> Option<Progress> {
         let object = self.plan.stale.as_ref()?;
-        may_serve_on_error(&object.meta.freshness, &self.plan.directives, self.now()).then(|| {
+        let rules = &self.plan.outgoing.route.settings.cache;
+        failure.excuses(object, &self.plan.directives, rules, self.now()).then(|| {
             Progress::Settled(Settled {
                 object: Arc::clone(object),
                 outcome: Outcome::Stale,
-                origin_status: status.map(|status| status.as_u16()),
+                origin_status: failure.status(),
             })
         })
     }
 
     /// 304: the stored head is brought up to date (RFC 9111 §4.3.4), the body stays.
     fn confirmed(&self, object: &Arc<Object>, response: &OriginResponse, asked: Time) {
-        let head = update::merge_304(&object.meta.head, &response.headers);
+        let head = update::merge_304(&as_received(&object.meta), &response.headers);
         let exchange = Exchange {
             method: &Method::GET,
             request: &self.plan.outgoing.headers,
@@ -148,7 +236,13 @@ impl Filling<'_> {
             response_time: self.now(),
         };
         let updated = storable(&exchange, &self.plan.outgoing.route.settings.cache).map(|freshness| {
-            let meta = meta(self.stored(&exchange, freshness), Some(object.body.len()));
+            // A purge between the look-up and the question to the origin has dropped this object: a confirmation
+            // must not bring it back.
+            let seen = object.meta.seen.get().min(self.plan.outgoing.seen.get());
+            let confirmed = Some(&object.meta.tags);
+            let stored = Stored { seen: Seen::new(seen), confirmed, ..self.stored(&exchange, freshness) };
+            let meta = meta(stored, Some(object.body.len()));
+            // The slices stay what they are: their manifest has the tag they were fetched by.
             Arc::new(Object { meta, body: object.body.clone() })
         });
         let shared = &self.worker.shared;
@@ -171,33 +265,41 @@ impl Filling<'_> {
     }
 
     /// A response of its own: stored if it may be, else for the one who asked.
-    async fn answered(&self, response: OriginResponse, asked: Time, private: oneshot::Sender<Private>) {
-        if matches!(response.status.as_u16(), 500 | 502 | 503 | 504)
-            && let Some(settled) = self.stand_in(Some(response.status))
+    async fn answered(
+        &self,
+        response: OriginResponse,
+        range: Option<&Asked>,
+        asked: Time,
+        private: oneshot::Sender<Private>,
+    ) -> Option<Bringing> {
+        if let Some(failure) = Failure::of_status(response.status)
+            && let Some(settled) = self.stand_in(failure)
         {
-            return self.tell(settled);
+            self.tell(settled);
+            return None;
         }
-        let exchange = Exchange {
-            method: &Method::GET,
-            request: &self.plan.outgoing.headers,
-            status: response.status,
-            response: &response.headers,
-            request_time: asked,
-            response_time: self.now(),
-        };
-        let length = http_body::Body::size_hint(&response.body).exact();
-        let most = self.worker.shared.max_object;
-        let refused = match storable(&exchange, &self.plan.outgoing.route.settings.cache) {
-            Err(reason) => reason.as_str(),
-            Ok(_) if length.is_some_and(|length| length > most) => "too_large",
-            Ok(freshness) => {
-                let meta = meta(self.stored(&exchange, freshness), length);
-                return self.store(meta, length, response).await;
-            }
-        };
+        let times = (asked, self.now());
+        let ((refused, status), response) =
+            match keep(&self.worker.shared, self.plan, &response, range, times) {
+                Ok(Kept::Whole(meta, length)) => {
+                    self.store(*meta, length, response).await;
+                    return None;
+                }
+                Ok(Kept::Sliced(meta, manifest, brings)) => {
+                    return self.slice(*meta, manifest, brings, response.body);
+                }
+                Ok(Kept::Part(meta, says, complete)) => {
+                    let status = response.status;
+                    if self.part(*meta, says, complete, response.body).await {
+                        return None;
+                    }
+                    (("odd_range", status), None)
+                }
+                Err(refused) => ((refused, response.status), Some(response)),
+            };
         self.not_stored(refused);
         let shared = &self.worker.shared;
-        if self.plan.stale.is_some() && !response.status.is_server_error() {
+        if self.plan.stale.is_some() && !status.is_server_error() {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
@@ -205,10 +307,45 @@ impl Filling<'_> {
         self.tell(Progress::Released(refused));
         // Nobody takes it if the client left.
         let _ = private.send(Private { response, reason: refused });
+        None
+    }
+
+    /// Reads a part that can be kept as it is and no other way.
+    async fn part(&self, meta: Meta, says: ByteRange, complete: u64, body: OriginBody) -> bool {
+        let most = self.plan.outgoing.route.settings.cache.slice;
+        let length = http_body::Body::size_hint(&body).exact();
+        let Ok(Some(whole)) = part::read(body, length, most).await else { return false };
+        let Some(extent) = part::extent(says, complete, whole) else { return false };
+        let object = Arc::new(Object { meta, body: Content::Part(extent) });
+        if self.keep(Arc::clone(&object)) {
+            self.worker.shared.cache_metrics.stores.inc();
+        }
+        let origin_status = Some(StatusCode::PARTIAL_CONTENT.as_u16());
+        self.tell(Progress::Settled(Settled { object, outcome: Outcome::Miss, origin_status }));
+        true
+    }
+
+    fn slice(&self, meta: Meta, manifest: Manifest, brings: Brings, body: OriginBody) -> Option<Bringing> {
+        let Begun { sliced, producer } = begin::begin(&self.worker.shared, self.plan, meta, manifest, brings);
+        self.tell(Progress::Sliced(sliced));
+        producer.map(|(producer, at)| Bringing { producer, body, at })
     }
 
     fn stored<'e>(&'e self, exchange: &'e Exchange<'e>, freshness: Freshness) -> Stored<'e> {
-        Stored { key: &self.plan.key, exchange, server_name: &self.worker.shared.server_name, freshness }
+        self.plan.stored(&self.worker.shared, exchange, freshness)
+    }
+
+    /// Stores an object, unless it was purged while it came.
+    fn keep(&self, object: Arc<Object>) -> bool {
+        let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
+        self.count_kept(purged::store(&self.worker.shared, key, route, object))
+    }
+
+    fn count_kept(&self, kept: bool) -> bool {
+        if !kept {
+            self.not_stored("purged");
+        }
+        kept
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.
@@ -220,8 +357,9 @@ impl Filling<'_> {
             Ok(Some(body)) => {
                 let mut meta = arriving.meta.clone();
                 meta.head.insert(http::header::CONTENT_LENGTH, body.len().into());
-                self.worker.shared.keep(&self.plan.key, Arc::new(Object { meta, body: body.finish() }));
-                self.worker.shared.cache_metrics.stores.inc();
+                if self.keep(Arc::new(Object { meta, body: Content::Whole(body.finish()) })) {
+                    self.worker.shared.cache_metrics.stores.inc();
+                }
                 growing.finish(Ok(()));
             }
             Ok(None) => growing.finish(Ok(())),

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use crate::cache::key::KeyHash;
-use crate::cache::memory::{MemoryTier, Slot};
+use crate::cache::memory::Slot;
 use crate::cache::object::Object;
 use crate::http::time::Time;
 
 use super::keyed::Keyed;
+use super::purged;
+use super::slicing::part;
+use super::worker::Shared;
 
 /// What was found.
 #[derive(Debug)]
@@ -32,17 +35,27 @@ pub struct Lookup {
 }
 
 /// Looks in the memory tier: one look for a key that does not vary, two for one that does.
-pub fn lookup(keyed: &Keyed, memory: &MemoryTier, now: Time) -> Lookup {
-    let key = &keyed.key;
+pub fn lookup(keyed: &Keyed, shared: &Shared, now: Time) -> Lookup {
+    let (key, memory, route) = (&keyed.key, &shared.memory, keyed.request.route());
     let at_key = |found| Lookup { found, place: key.hash() };
     match memory.get(key.hash()) {
-        Some(Slot::Object(object)) if object.meta.is_for(key) => at_key(Found::Object(object)),
+        Some(Slot::Object(object)) if object.meta.is_for(key) => {
+            let object = purged::still_good(shared, key, route, key.hash(), object);
+            at_key(match object {
+                Some(object) if part::answers(&object, keyed) => Found::Object(object),
+                _ => Found::Nothing,
+            })
+        }
         Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
             let headers = &keyed.request.incoming().headers;
             let found = variants
                 .select(key, headers)
                 .into_iter()
-                .find_map(|place| Some((place, memory.object(place, key)?)));
+                .find_map(|place| {
+                    let object = memory.object(place, key)?;
+                    Some((place, purged::still_good(shared, key, route, place, object)?))
+                })
+                .filter(|(_, object)| part::answers(object, keyed));
             match found {
                 Some((place, object)) => Lookup { found: Found::Object(object), place },
                 None => {

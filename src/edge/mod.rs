@@ -8,26 +8,35 @@
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
 //! | 5 lookup | `lookup`, `tiers` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `outgoing`, `filling`, `passing`, `storing` | `Decision` → an object, or a response of the client's own |
+//! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `tunnel` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
-//! `service` calls them one after the other.
+//! What purges do to them is in `purged`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
+//! operators. `service` calls them one after the other.
 
 pub mod authorize;
 pub mod body;
 pub mod clock;
 pub mod fields;
 pub mod filling;
+pub mod inspect;
+pub mod keeping;
 pub mod keyed;
 pub mod lookup;
+pub mod named;
 pub mod outgoing;
 pub mod passing;
+pub mod purged;
+pub mod purging;
+pub mod prefetch;
 pub mod recording;
 pub mod refuse;
 pub mod respond;
 pub mod route;
 pub mod sanitize;
 pub mod service;
+pub mod slicing;
 pub mod storing;
 pub mod tiers;
+pub mod tunnel;
 pub mod worker;

@@ -7,15 +7,19 @@ use bytes::Bytes;
 use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::cache::invalidation::Seen;
 use crate::config::PoolId;
 use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
+use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
 use crate::origin::{OriginRequest, RequestBody};
 use crate::policy::conditional;
+use crate::policy::key::{CacheUse, keyed_query};
 
 use super::keyed::Keyed;
 use super::route::Route;
+use super::slicing::asked::Asked;
 use super::worker::Shared;
 
 /// A request to an origin, which can be made more than once.
@@ -26,12 +30,15 @@ pub struct Outgoing {
     pub route: Arc<Route>,
     /// End-to-end fields, ours included.
     pub headers: HeaderMap,
+    /// The last purge before it was made, which is before any origin is asked.
+    pub seen: Seen,
     method: Method,
     path: Bytes,
     query: Option<Bytes>,
     host: HeaderValue,
     scheme: Scheme,
     ring: u64,
+    trailers: bool,
 }
 
 impl Outgoing {
@@ -42,6 +49,8 @@ impl Outgoing {
     pub fn for_fill(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
         let mut outgoing = Self::for_pass(keyed, shared)?;
         outgoing.method = Method::GET;
+        // Trailers are not stored.
+        outgoing.trailers = false;
         for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
             outgoing.headers.remove(name);
         }
@@ -60,6 +69,10 @@ impl Outgoing {
             return Err(Refusal::Loop);
         }
         headers.remove(HOST);
+        let query = match (incoming.target.query(), keyed.cache) {
+            (Some(query), CacheUse::Yes) => keyed_query(query, &route.settings.cache),
+            (query, _) => query.map(Into::into),
+        };
         let peer = incoming.peer.addr.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let host = &incoming.host;
         let trusted = forwarded::is_trusted(peer, &shared.trusted_proxies);
@@ -73,25 +86,42 @@ impl Outgoing {
         }
         Ok(Self {
             pool: route.settings.pool,
+            seen: Seen::new(shared.purges.head()),
             route: Arc::clone(route),
             method: incoming.method.clone(),
             path: Bytes::copy_from_slice(incoming.target.path().as_bytes()),
-            query: incoming.target.query().map(|query| Bytes::copy_from_slice(query.as_bytes())),
+            query: query.map(|query| Bytes::copy_from_slice(query.as_bytes())),
             host: HeaderValue::from_str(host.as_str()).map_err(|_| Refusal::BadHost)?,
             scheme: incoming.scheme,
             ring: keyed.key.ring(),
+            trailers: incoming.takes_trailers,
             headers,
         })
     }
 
-    /// The request, with the conditions of a stored response to confirm.
-    pub fn request(&self, confirming: Option<&HeaderMap>) -> OriginRequest {
+    /// The request, with the conditions of a stored response to confirm, and for a part of it only. An origin
+    /// judges the conditions first (RFC 9110 §13.2.2).
+    pub fn request(&self, confirming: Option<&HeaderMap>, range: Option<&Asked>) -> OriginRequest {
         let mut headers = self.headers.clone();
+        if let Some(range) = range {
+            headers.insert(RANGE, range.value());
+        }
         if let Some(stored) = confirming {
             for (name, value) in conditional::conditions(stored) {
                 headers.insert(name, value);
             }
         }
+        self.with(headers, RequestBody::Empty)
+    }
+
+    /// The request for more of a version that is known. An origin that has another now should answer with all of
+    /// it, and one that does not know If-Range gives itself away by its tag.
+    pub fn more(&self, range: ByteRange, etag: &HeaderValue) -> OriginRequest {
+        let mut headers = self.headers.clone();
+        let range = format!("bytes={}-{}", range.first, range.last);
+        // Digits and punctuation are a field value.
+        headers.insert(RANGE, range.try_into().unwrap_or_else(|_| HeaderValue::from_static("bytes=0-")));
+        headers.insert(IF_RANGE, etag.clone());
         self.with(headers, RequestBody::Empty)
     }
 
@@ -110,6 +140,9 @@ impl Outgoing {
             headers,
             body,
             key: self.ring,
+            trailers: self.trailers,
+            upgrade: None,
+            stand_in: false,
             on_informational: None,
         }
     }

@@ -6,6 +6,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
+use crate::cache::invalidation::strip_tags;
 use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
@@ -22,34 +23,34 @@ use crate::telemetry::Pending;
 
 use super::body::Source;
 use super::fields::Fields;
+use super::filling::Failure;
 use super::keyed::Keyed;
 use super::outgoing::Outgoing;
+use super::purged;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::Answer;
-use super::storing::{CACHE_STATUS, Stored, meta};
+use super::respond::{Answer, Served};
+use super::storing::{CACHE_STATUS, Stored, as_received, meta};
 use super::worker::Worker;
 
 /// Hands a request on with its body, and the response back.
-pub async fn pass(worker: &Worker, mut keyed: Keyed, pending: &mut Pending) -> Result<Answer, Refused> {
+pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> Result<Answer, Refused> {
     let (reason, why) = match keyed.cache {
         CacheUse::PassMethod => (Fwd::Method, "method"),
         CacheUse::PassRequest(why) => (Fwd::Request, why),
         CacheUse::Yes | CacheUse::PassDisabled => (Fwd::Bypass, "cache_disabled"),
     };
-    let outgoing = Outgoing::for_pass(&keyed, &worker.shared)?;
+    let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let broken = Arc::new(OnceLock::new());
-    let body = request_body(worker, &mut keyed, &broken);
+    let body = request_body(worker, keyed, &broken);
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
         tracing::debug!(target: "seawall::origin", %error, "pass failed");
         // What the client did to its body is the reason, whatever that did to the exchange.
         Refused::from(broken.get().copied().unwrap_or(error.refusal()))
     })?;
     recording::trip(pending, Some(&response.trip));
-    invalidate_after(worker, &keyed, &response);
-    let mut answer = respond(worker, &keyed, response, reason, why);
-    recording::dress(&mut answer, &keyed, pending);
-    Ok(answer)
+    invalidate_after(worker, keyed, &response);
+    Ok(respond(worker, keyed, response, reason, why))
 }
 
 /// The client's body within the limits; `broken` is told how it ended early.
@@ -82,6 +83,9 @@ pub fn respond(
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
+    if !keyed.request.route().settings.headers.debug {
+        strip_tags(&mut head);
+    }
     worker.shared.via.append_to(&mut head, origin.version);
     let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
     head.append(CACHE_STATUS, status.to_value());
@@ -124,9 +128,20 @@ pub async fn head(
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let asked = worker.shared.clock.now();
     let request = outgoing.with_body(RequestBody::Empty);
-    let response =
-        worker.client.fetch(outgoing.pool, request).await.map_err(|error| Refused::from(error.refusal()))?;
-    recording::trip(pending, Some(&response.trip));
+    let fetched = worker.client.fetch(outgoing.pool, request).await;
+    let failure = match &fetched {
+        Ok(response) => Failure::of_status(response.status),
+        Err(error) => Some(Failure::of(error)),
+    };
+    recording::trip(pending, fetched.as_ref().ok().map(|response| &response.trip));
+    if let (Some(failure), Some(object)) = (failure, stored) {
+        let (rules, now) = (&keyed.request.route().settings.cache, worker.shared.clock.now());
+        if failure.excuses(object, &keyed.directives, rules, now) {
+            let served = Served::StaleIfError(failure.status());
+            return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
+        }
+    }
+    let response = fetched.map_err(|error| Refused::from(error.refusal()))?;
     if let Some(object) = stored {
         let exchange = Exchange {
             method: &Method::GET,
@@ -155,15 +170,24 @@ fn update_stored(
         update::HeadUpdate::Ignore => {}
         update::HeadUpdate::Invalidate => worker.shared.forget(&keyed.key),
         update::HeadUpdate::Update => {
-            let head: HeaderMap = update::merge_304(&object.meta.head, exchange.response);
+            let head: HeaderMap = update::merge_304(&as_received(&object.meta), exchange.response);
             let exchange = Exchange { response: &head, ..*exchange };
             let rules = &keyed.request.route().settings.cache;
             let Ok(freshness) = storable(&exchange, rules) else { return };
             let server_name = &worker.shared.server_name;
-            let stored = Stored { key: &keyed.key, exchange: &exchange, server_name, freshness };
+            let stored = Stored {
+                key: &keyed.key,
+                exchange: &exchange,
+                server_name,
+                freshness,
+                // The body is as old as it was.
+                seen: object.meta.seen.clone(),
+                confirmed: Some(&object.meta.tags),
+                debug: keyed.request.route().settings.headers.debug,
+            };
             let meta: Meta = meta(stored, Some(object.body.len()));
             let updated = Arc::new(Object { meta, body: object.body.clone() });
-            worker.shared.keep_updated(&keyed.key, object, updated);
+            purged::store_updated(&worker.shared, &keyed.key, keyed.request.route(), object, updated);
         }
     }
 }

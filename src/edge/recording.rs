@@ -56,18 +56,15 @@ pub fn unrouted(unrouted: &Unrouted, sites: &Sites, pending: &mut Pending) -> Re
     Refused { allow, ..unrouted.refusal.into() }
 }
 
-/// A request that may not see what it asks for: its record says why, the response does not.
+/// A request that may not see what it asks for: the reason is a word, and no part of what would have been right.
 pub fn denied(denied: Denied, pending: &mut Pending) -> Refused {
     pending.record.deny = Some(denied.reason.as_str());
-    Denied::REFUSAL.into()
+    Refused { detail: Some(denied.reason.as_str()), ..Denied::REFUSAL.into() }
 }
 
 /// What is known once the request has a key. Only now is the query free of signatures.
-pub fn keyed(pending: &mut Pending, keyed: &Keyed, hot: &HotShard) {
+pub fn keyed(pending: &mut Pending, keyed: &Keyed) {
     let incoming = keyed.request.incoming();
-    hot.touch(pending.record.at, keyed.key.ring(), 0, || {
-        String::from_utf8_lossy(keyed.key.text()).into_owned()
-    });
     if let Some(details) = &mut pending.record.details {
         details.client = Some(incoming.client);
         incoming.host.as_str().clone_into(&mut details.host);
@@ -91,7 +88,11 @@ pub fn trip(pending: &mut Pending, trip: Option<&Trip>) {
 }
 
 /// The site's own fields, last of all.
-pub fn dress(answer: &mut Answer, keyed: &Keyed, pending: &Pending) {
+pub fn dress(answer: &mut Answer, keyed: &Keyed, pending: &Pending, hot: &HotShard) {
+    let bytes = answer.response.body().remaining().unwrap_or(0);
+    hot.touch(pending.record.at, keyed.key.ring(), bytes, || {
+        String::from_utf8_lossy(keyed.key.text()).into_owned()
+    });
     let rules = &keyed.request.route().settings.headers;
     let head = answer.response.headers_mut();
     for (name, value) in &rules.response {

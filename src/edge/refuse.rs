@@ -30,7 +30,10 @@ impl From<Refusal> for Refused {
 impl Refused {
     /// The response. No shared cache between here and the client may keep it.
     pub fn response(&self, method: &Method, cache: &str) -> Response<Source> {
-        let text = self.refusal.body();
+        let text = match self.detail {
+            Some(detail) => format!("{} ({detail})\n", self.refusal.body().trim_end()),
+            None => self.refusal.body(),
+        };
         let length = text.len() as u64;
         let source = if method == Method::HEAD { Source::Empty } else { Source::Once(Bytes::from(text)) };
         let mut response = Response::new(source);

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::cache::fill::Arriving;
 use crate::cache::growing::Growing;
-use crate::cache::object::{Meta, Object};
+use crate::cache::object::{Extent, Meta, Object, Whole};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::multipart::{Boundary, Multipart};
 use crate::http::range::{self, ByteRange, ContentRange, RangeResult};
@@ -19,6 +19,8 @@ use crate::policy::outcome::Outcome;
 use super::body::{Part, Parts, Source};
 use super::fields::Fields;
 use super::keyed::Keyed;
+use super::slicing::missing::Slices;
+use super::slicing::reader::SliceReader;
 use super::storing::CACHE_STATUS;
 
 /// A response on its way out, and what it is called.
@@ -43,6 +45,8 @@ pub enum Served {
         /// Another request had asked the origin.
         collapsed: bool,
     },
+    /// From the cache, but for some bytes that had to be fetched.
+    Partial,
     /// Fetched and being stored.
     Filled {
         /// Why the cache could not answer.
@@ -59,7 +63,7 @@ impl Served {
             Served::Hit => Outcome::Hit,
             Served::Stale | Served::StaleIfError(_) => Outcome::Stale,
             Served::Revalidated { .. } => Outcome::Revalidated,
-            Served::Filled { .. } => Outcome::Miss,
+            Served::Partial | Served::Filled { .. } => Outcome::Miss,
         }
     }
 
@@ -75,6 +79,7 @@ impl Served {
                 let status = CacheStatus::forwarded(cache, Fwd::Stale).fwd_status(304).stored().ttl(ttl);
                 if collapsed { status.collapsed() } else { status }
             }
+            Served::Partial => CacheStatus::forwarded(cache, Fwd::Partial).stored().ttl(ttl),
             Served::Filled { reason, collapsed } => {
                 let status = CacheStatus::forwarded(cache, reason).stored();
                 if collapsed { status.collapsed() } else { status }
@@ -86,31 +91,39 @@ impl Served {
 
 /// What a response is cut from.
 enum Body<'a> {
-    Stored(&'a Arc<Object>),
+    Stored(&'a Arc<Object>, &'a Whole),
+    Sliced(&'a Arc<Slices>),
+    Part(&'a Arc<Object>, &'a Extent),
     Arriving(&'a Arc<Growing>, Option<u64>),
 }
 
 impl Body<'_> {
     fn len(&self) -> Option<u64> {
         match self {
-            Body::Stored(object) => Some(object.body.len()),
+            Body::Stored(_, whole) => Some(whole.len()),
+            Body::Sliced(slices) => Some(slices.manifest.complete()),
+            Body::Part(_, extent) => Some(extent.complete()),
             Body::Arriving(_, length) => *length,
         }
     }
 
     fn whole(&self) -> Source {
         match self {
-            Body::Stored(object) if object.body.pieces().len() == 1 => {
-                Source::Once(object.body.pieces()[0].clone())
-            }
-            Body::Stored(object) => Source::Stored(Arc::clone(object), 0, object.body.len()),
+            Body::Stored(_, whole) if whole.pieces().len() == 1 => Source::Once(whole.pieces()[0].clone()),
+            Body::Stored(object, whole) => Source::Stored(Arc::clone(object), 0, whole.len()),
+            Body::Sliced(slices) => sliced(slices, 0, slices.manifest.complete()),
+            // Only looked up for a range that it contains. If it were not, the response would break off.
+            Body::Part(object, extent) => Source::Stored(Arc::clone(object), 0, extent.complete()),
             Body::Arriving(body, length) => Source::Arriving(body.reader(0, u64::MAX), *length),
         }
     }
 
     fn part(&self, range: ByteRange) -> Source {
         match self {
-            Body::Stored(object) => Source::Stored(Arc::clone(object), range.first, range.last + 1),
+            Body::Stored(object, _) | Body::Part(object, _) => {
+                Source::Stored(Arc::clone(object), range.first, range.last + 1)
+            }
+            Body::Sliced(slices) => sliced(slices, range.first, range.last + 1),
             Body::Arriving(body, _) => {
                 Source::Arriving(body.reader(range.first, range.last + 1), Some(range.len()))
             }
@@ -118,9 +131,47 @@ impl Body<'_> {
     }
 }
 
-/// A response from a stored object.
-pub fn from_object(object: &Arc<Object>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
-    respond(&object.meta, Body::Stored(object), keyed, served, cache, now)
+/// A response from a part that contains what is asked for.
+pub fn from_part(
+    object: &Arc<Object>,
+    extent: &Extent,
+    keyed: &Keyed,
+    served: Served,
+    cache: &str,
+    now: Time,
+) -> Answer {
+    respond(&object.meta, Body::Part(object, extent), keyed, served, cache, now)
+}
+
+fn sliced(slices: &Arc<Slices>, from: u64, to: u64) -> Source {
+    Source::Sliced(Box::new(SliceReader::range(slices, from, to)))
+}
+
+/// A response from an object stored whole.
+pub fn from_whole(
+    object: &Arc<Object>,
+    whole: &Whole,
+    keyed: &Keyed,
+    served: Served,
+    cache: &str,
+    now: Time,
+) -> Answer {
+    respond(&object.meta, Body::Stored(object, whole), keyed, served, cache, now)
+}
+
+/// A response from an object in slices, as if all of them were here.
+pub fn from_slices(slices: &Arc<Slices>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+    respond(&slices.object.meta, Body::Sliced(slices), keyed, served, cache, now)
+}
+
+/// Says of an answer from the cache that some of its bytes are not from there.
+pub fn complete_in_part(answer: &mut Answer, meta: &Meta, served: Served, cache: &str, now: Time) {
+    if !matches!(served, Served::Filled { .. }) {
+        let status = Served::Partial.status(cache, meta.freshness.ttl(now));
+        let status = after_upstream(meta.upstream_status.as_ref(), status);
+        answer.response.headers_mut().insert(CACHE_STATUS, status);
+        answer.outcome = Served::Partial.outcome();
+    }
 }
 
 /// A response from one that is arriving.
@@ -128,11 +179,25 @@ pub fn from_arriving(arriving: &Arriving, keyed: &Keyed, served: Served, cache: 
     respond(&arriving.meta, Body::Arriving(&arriving.body, arriving.length), keyed, served, cache, now)
 }
 
-fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+/// All of a part, for who had it fetched: under the Content-Range it came with.
+pub fn as_it_came(object: &Arc<Object>, extent: &Extent, served: Served, cache: &str, now: Time) -> Answer {
+    let mut head = current_head(&object.meta, served, cache, now);
+    head.insert(CONTENT_LENGTH, extent.len().into());
+    let source = Source::Stored(Arc::clone(object), extent.first(), extent.first() + extent.len());
+    answer(StatusCode::PARTIAL_CONTENT, head, source, served.outcome())
+}
+
+/// The stored head, with what it says of this moment.
+fn current_head(meta: &Meta, served: Served, cache: &str, now: Time) -> HeaderMap {
     let mut head = meta.head.clone();
     head.insert(AGE, age_value(meta.freshness.age(now).as_secs()));
     let status = served.status(cache, meta.freshness.ttl(now));
     head.insert(CACHE_STATUS, after_upstream(meta.upstream_status.as_ref(), status));
+    head
+}
+
+fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &str, now: Time) -> Answer {
+    let mut head = current_head(meta, served, cache, now);
     let incoming = keyed.request.incoming();
     let outcome = served.outcome();
     if incoming.fields.has(Fields::CONDITIONAL) && meta.status == StatusCode::OK {
@@ -151,6 +216,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
             Precondition::Failed => {
                 head.remove(CONTENT_LENGTH);
                 head.remove(CONTENT_TYPE);
+                head.remove(CONTENT_RANGE);
                 return answer(StatusCode::PRECONDITION_FAILED, head, Source::Empty, outcome);
             }
         }
@@ -169,9 +235,28 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
             RangeResult::Unsatisfiable => return unsatisfiable(head, length, outcome),
             RangeResult::Satisfiable(ranges) => match (ranges.as_slice(), &body) {
                 ([range], _) => return one_range(head, body.part(*range), *range, length, outcome),
-                (ranges, Body::Stored(object)) => return several(head, object, ranges, outcome),
+                (ranges, Body::Stored(object, whole)) => {
+                    let (head, left, length) = several(head, whole.len(), ranges);
+                    let parts = Parts { object: Arc::clone(object), left, length };
+                    return answer(
+                        StatusCode::PARTIAL_CONTENT,
+                        head,
+                        Source::Parts(Box::new(parts)),
+                        outcome,
+                    );
+                }
+                (ranges, Body::Sliced(slices)) => {
+                    let (head, left, length) = several(head, slices.manifest.complete(), ranges);
+                    let reader = SliceReader::parts(slices, left, length);
+                    return answer(
+                        StatusCode::PARTIAL_CONTENT,
+                        head,
+                        Source::Sliced(Box::new(reader)),
+                        outcome,
+                    );
+                }
                 // Several ranges of a body that is still arriving: the whole of it is a right answer too.
-                (_, Body::Arriving(..)) => {}
+                (_, Body::Arriving(..) | Body::Part(..)) => {}
             },
         }
     }
@@ -191,13 +276,13 @@ fn one_range(mut head: HeaderMap, source: Source, range: ByteRange, length: u64,
     answer(StatusCode::PARTIAL_CONTENT, head, source, outcome)
 }
 
-/// RFC 9110 §15.3.7.2
-fn several(mut head: HeaderMap, object: &Arc<Object>, ranges: &[ByteRange], outcome: Outcome) -> Answer {
-    // The time and the object's address are no secret, but nobody who writes a body knows both in advance.
+/// The head of several ranges (RFC 9110 §15.3.7.2), what its body consists of, last first, and its length.
+fn several(mut head: HeaderMap, complete: u64, ranges: &[ByteRange]) -> (HeaderMap, Vec<Part>, u64) {
+    // The time and an address are no secret, but nobody who writes a body knows both in advance.
     let seed = quanta::Instant::now();
-    let unforeseen = format!("{seed:?}{:p}", Arc::as_ptr(object));
+    let unforeseen = format!("{seed:?}{:p}", ranges.as_ptr());
     let boundary = Boundary::from_bits(xxhash_rust::xxh3::xxh3_128(unforeseen.as_bytes()));
-    let multipart = Multipart::new(object.body.len(), head.get(CONTENT_TYPE), ranges, &boundary);
+    let multipart = Multipart::new(complete, head.get(CONTENT_TYPE), ranges, &boundary);
     let mut left = vec![Part::Text(multipart.trailer().clone())];
     for part in multipart.parts().iter().rev() {
         left.push(Part::Range(part.range.first, part.range.last + 1));
@@ -206,8 +291,7 @@ fn several(mut head: HeaderMap, object: &Arc<Object>, ranges: &[ByteRange], outc
     let length = multipart.content_length();
     head.insert(CONTENT_TYPE, boundary.content_type());
     head.insert(CONTENT_LENGTH, length.into());
-    let parts = Parts { object: Arc::clone(object), left, length };
-    answer(StatusCode::PARTIAL_CONTENT, head, Source::Parts(Box::new(parts)), outcome)
+    (head, left, length)
 }
 
 fn unsatisfiable(mut head: HeaderMap, length: u64, outcome: Outcome) -> Answer {

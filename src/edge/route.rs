@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::config::{HostPattern, RouteSettings, Rule, Site};
+use crate::cache::invalidation;
+use crate::config::{HostPattern, PathPattern, RouteSettings, Rule, Site};
 use crate::http::refusal::Refusal;
+use crate::http::uniform;
 use crate::signed::{PathToken, Verifiers, split_path_token};
 
 use super::sanitize::Incoming;
@@ -54,6 +56,8 @@ impl Served {
 pub struct Route {
     /// Index of the site, as metrics count it.
     pub site: u16,
+    /// What purges call the site.
+    pub site_id: u64,
     /// Cache, headers, pool.
     pub settings: Arc<RouteSettings>,
     /// Who may see it.
@@ -83,11 +87,16 @@ impl Sites {
             let route = |settings: &Arc<RouteSettings>| {
                 Arc::new(Route {
                     site: index as u16,
+                    site_id: invalidation::site(&site.name),
                     settings: Arc::clone(settings),
                     verifiers: Verifiers::new(&settings.signed),
                 })
             };
-            let rules = site.rules.iter().map(|rule| (rule.clone(), route(&rule.settings))).collect();
+            let uniform = |rule: &Rule| Rule {
+                path: PathPattern::new(uniform::pattern(rule.path.as_str())),
+                settings: Arc::clone(&rule.settings),
+            };
+            let rules = site.rules.iter().map(|rule| (uniform(rule), route(&rule.settings))).collect();
             let guarded =
                 !site.settings.signed.is_empty() || site.rules.iter().any(|r| !r.settings.signed.is_empty());
             table.sites.push(Served { base: route(&site.settings), rules, site: site.clone(), guarded });
@@ -106,6 +115,24 @@ impl Sites {
         let suffix =
             self.suffixes.iter().find(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
         suffix.map(|(_, index)| *index).or(self.any)
+    }
+
+    /// What a path of a host is handled by.
+    pub fn route_of(&self, host: &str, routed_path: &str) -> Option<&Arc<Route>> {
+        Some(self.sites.get(self.find(host)?)?.route(routed_path))
+    }
+
+    /// What purges call the site that lists this host, written as in the configuration.
+    pub fn site_id(&self, host: &str) -> Option<u64> {
+        let index = match (host, host.strip_prefix("*.")) {
+            ("*", _) => self.any,
+            (_, Some(parent)) => {
+                let listed = |(suffix, _): &&(String, usize)| suffix.strip_prefix('.') == Some(parent);
+                self.suffixes.iter().find(listed).map(|(_, index)| *index)
+            }
+            _ => self.exact.iter().find(|(name, _)| name == host).map(|(_, index)| *index),
+        };
+        self.sites.get(index?).map(|served| served.base.site_id)
     }
 
     /// Names of the sites, in the order metrics count them.

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use hyper::body::Incoming as HyperBody;
 
 use crate::http::forwarded;
 use crate::http::hop_by_hop;
 use crate::http::host::{Host, Scheme};
 use crate::http::refusal::Refusal;
-use crate::http::uri;
+use crate::http::{uniform, uri};
 use crate::server::Peer;
 use crate::signed::{Change, Changes};
 
 use super::fields::{self, Fields};
+use super::tunnel;
 use super::worker::Shared;
 
 /// A request after sanitising.
@@ -48,6 +49,8 @@ pub struct Incoming {
     pub path_token: Option<String>,
     /// Whether the client takes trailers (`TE: trailers`).
     pub takes_trailers: bool,
+    /// The protocol it asks to change to, if it may.
+    pub upgrade: Option<HeaderValue>,
 }
 
 /// A path and a query. What normalising left as it was is not copied.
@@ -56,7 +59,7 @@ pub struct Target {
     given: PathAndQuery,
     path: Option<String>,
     query: Change<Option<String>>,
-    /// The path with `%2F` as the slash that S3 and many origins take it for, where that differs.
+    /// The path as rules read it, where that differs: S3 and many origins take `%2F` for a slash, `%24` for a `$`.
     decoded: Option<String>,
 }
 
@@ -80,7 +83,8 @@ impl Target {
         Ok(Self { given, path, query, decoded })
     }
 
-    /// The path as rules and guards read it: `/private%2Fa` is under `/private/` for them, as it is for S3.
+    /// The path as rules and guards read it: `/private%2Fa` is under `/private/` for them, as it is for S3. See
+    /// [`uniform`].
     pub fn routed_path(&self) -> &str {
         self.decoded.as_deref().unwrap_or(self.path())
     }
@@ -109,17 +113,18 @@ impl Target {
     }
 }
 
-/// A path with escaped slashes as slashes; `None` if it has none. Where that makes dot segments appear, readers
+/// A path as rules read it; `None` if it is that already. Where an escaped slash makes dot segments appear, readers
 /// differ on what the path is, and it is refused.
 fn decoded(path: &str) -> Result<Option<String>, Refusal> {
-    if memchr::memmem::find(path.as_bytes(), b"%2F").is_none() {
-        return Ok(None);
+    match uniform::path(path) {
+        std::borrow::Cow::Borrowed(_) => Ok(None),
+        std::borrow::Cow::Owned(decoded)
+            if decoded.split('/').any(|segment| matches!(segment, "." | "..")) =>
+        {
+            Err(Refusal::BadPath)
+        }
+        std::borrow::Cow::Owned(decoded) => Ok(Some(decoded)),
     }
-    let decoded = path.replace("%2F", "/");
-    if decoded.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(Refusal::BadPath);
-    }
-    Ok(Some(decoded))
 }
 
 impl std::fmt::Display for Target {
@@ -175,6 +180,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
     };
     let host = host(&uri, &headers, version, own)?;
     let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
+    let upgrade = if fields.has(Fields::UPGRADE) { tunnel::wanted(&method, version, &headers) } else { None };
     if fields.has(Fields::HOP_BY_HOP) {
         hop_by_hop::strip_request(&mut headers).map_err(|_| Refusal::BadField)?;
         // What Connection named is gone, so that what was seen may be too.
@@ -202,6 +208,7 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
         peer,
         path_token: None,
         takes_trailers,
+        upgrade,
     })
 }
 

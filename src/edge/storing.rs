@@ -3,6 +3,7 @@
 use http::header::{AGE, CONTENT_LENGTH, DATE, VARY, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::cache::invalidation::{Seen, Tags, strip_tags};
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Touched, Variant, compact_head};
 use crate::http::cache_control::ResponseDirectives;
@@ -25,6 +26,12 @@ pub struct Stored<'a> {
     pub server_name: &'a str,
     /// How long it is fresh.
     pub freshness: Freshness,
+    /// The last purge before the origin was asked.
+    pub seen: Seen,
+    /// The tags of the stored response that it confirms.
+    pub confirmed: Option<&'a Tags>,
+    /// `headers.debug`: tags stay in the head.
+    pub debug: bool,
 }
 
 /// The head to store. `length` is the body's, if known yet.
@@ -42,6 +49,13 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         None => head.remove(CONTENT_LENGTH),
     };
     append_via(&mut head, stored.server_name);
+    let tags = match stored.confirmed {
+        Some(confirmed) => Tags::of(&head).with(confirmed),
+        None => Tags::of(&head),
+    };
+    if !stored.debug {
+        strip_tags(&mut head);
+    }
     let (modified, dated) = conditional::dates(&head);
     Meta {
         modified,
@@ -52,8 +66,21 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         head: compact_head(&head),
         upstream_status,
         freshness: stored.freshness,
+        tags,
+        seen: stored.seen,
         touched: Touched::default(),
     }
+}
+
+/// A stored head without what [`meta`] put in: as the origin sent it, for a 304 or a HEAD to bring up to date.
+pub fn as_received(meta: &Meta) -> HeaderMap {
+    let mut head = meta.head.clone();
+    head.remove(AGE);
+    match &meta.upstream_status {
+        Some(status) => head.insert(CACHE_STATUS, status.clone()),
+        None => head.remove(CACHE_STATUS),
+    };
+    head
 }
 
 /// Adds this node to Via (RFC 9110 §7.6.3), unless the head has passed it before: a 304 updates a head that has.

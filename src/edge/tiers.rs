@@ -3,11 +3,14 @@
 //! ```text
 //!            memory                      disk
 //! look       first, on the spot          when memory has nothing, and only if the disk's index lists it
-//! found      served                      put into memory, served
+//! found      served                      put into memory, judged by the purges since, served
 //! stored     always                      all: at once; second-hit: when its key was stored lately, else with its first hit
 //! replaced   always                      if it is there
 //! removed    before and after the disk   in between
 //! ```
+//!
+//! Slices are entries of their own and go the same way. They are not removed: nobody looks for those whose
+//! manifest is gone. A body that is known in part is kept in memory only.
 //!
 //! A removal may come between a look and what follows from it. So who puts into memory what was on disk looks
 //! afterwards whether the disk still has it, and who puts on disk what is in memory looks whether memory still has
@@ -18,12 +21,15 @@ use std::sync::Arc;
 use crate::cache::disk::{Entry, Stored};
 use crate::cache::key::{Key, KeyHash};
 use crate::cache::memory::Slot;
-use crate::cache::object::Object;
-use crate::http::time::Time;
+use crate::cache::object::{Content, Meta, Object, Touched};
+use crate::cache::slice::{Manifest, Slice};
+use crate::cache::variants::Variants;
 use crate::policy::freshness::Freshness;
 
 use super::keyed::Keyed;
-use super::lookup::{Found, Lookup, lookup};
+use super::lookup::{Found, Lookup};
+use super::purged;
+use super::slicing::part;
 use super::worker::Shared;
 
 /// A body up to this size is written again when only its head has changed.
@@ -39,29 +45,50 @@ impl Shared {
         }
     }
 
-    /// As [`lookup`], on disk: reads at most the list of variants and one of those that the request selects.
-    pub async fn look_on_disk(&self, keyed: &Keyed, looked: Lookup, now: Time) -> Lookup {
+    /// As [`lookup`](super::lookup::lookup), on disk: reads at most the list of variants and those that the request
+    /// selects.
+    pub async fn look_on_disk(&self, keyed: &Keyed, looked: Lookup) -> Lookup {
         let key = &keyed.key;
-        let mut looked = looked;
-        if let Found::Nothing = looked.found {
-            match self.promote(key, key.hash()).await {
-                Some(Slot::Object(object)) => {
-                    return Lookup { found: Found::Object(object), place: key.hash() };
-                }
-                Some(Slot::Variants(_)) => looked = lookup(keyed, &self.memory, now),
-                _ => return looked,
+        let slot = match looked.found {
+            Found::Nothing => self.promote(key, key.hash()).await,
+            Found::OtherVariants => self.memory.get(key.hash()),
+            Found::Object(_) | Found::Uncacheable => None,
+        };
+        match slot {
+            Some(Slot::Object(object)) => match self.usable(keyed, key.hash(), object) {
+                Some(object) => Lookup { found: Found::Object(object), place: key.hash() },
+                None => looked,
+            },
+            Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
+                self.look_for_variant(keyed, &variants).await
+            }
+            _ => looked,
+        }
+    }
+
+    async fn look_for_variant(&self, keyed: &Keyed, variants: &Variants) -> Lookup {
+        let (key, headers) = (&keyed.key, &keyed.request.incoming().headers);
+        for place in variants.select(key, headers) {
+            let slot = match self.memory.get(place) {
+                Some(slot) => Some(slot),
+                None => self.promote(key, place).await,
+            };
+            if let Some(Slot::Object(object)) = slot
+                && let Some(object) = self.usable(keyed, place, object)
+            {
+                return Lookup { found: Found::Object(object), place };
             }
         }
-        if let Found::OtherVariants = looked.found
-            && let Some(Slot::Variants(variants)) = self.memory.get(key.hash())
-        {
-            for place in variants.select(key, &keyed.request.incoming().headers) {
-                if let Some(Slot::Object(object)) = self.promote(key, place).await {
-                    return Lookup { found: Found::Object(object), place };
-                }
-            }
-        }
-        looked
+        let place = variants.expected(key, headers).unwrap_or(key.hash());
+        Lookup { found: Found::OtherVariants, place }
+    }
+
+    /// What a request may be answered from: what was purged while it lay on disk is not.
+    fn usable(&self, keyed: &Keyed, place: KeyHash, object: Arc<Object>) -> Option<Arc<Object>> {
+        let (key, route) = (&keyed.key, keyed.request.route());
+        let object = Some(object).filter(|object| object.meta.is_for(key))?;
+        let object = purged::still_good(self, key, route, place, object)?;
+        part::answers(&object, keyed).then_some(object)
     }
 
     /// Reads what is for `key` at `place` on disk, and puts it into memory.
@@ -82,8 +109,13 @@ impl Shared {
     pub fn keep(&self, key: &Key, object: Arc<Object>) {
         self.memory.store(key, Arc::clone(&object));
         let Some(disk) = &self.disk else { return };
-        let place = place(key, &object);
-        if disk.admits(place) {
+        let place = object.place(key);
+        if let Content::Part(_) = object.body {
+            // What is there is older.
+            if disk.contains(place) {
+                disk.remove(place);
+            }
+        } else if disk.admits(place) {
             self.write(key, place, object);
         } else if place != key.hash() && disk.contains(key.hash()) {
             self.write_variants(key);
@@ -94,11 +126,15 @@ impl Shared {
     pub fn keep_updated(&self, key: &Key, old: &Object, updated: Arc<Object>) {
         self.memory.store(key, Arc::clone(&updated));
         let Some(disk) = &self.disk else { return };
-        let place = place(key, &updated);
+        let place = updated.place(key);
         // What is on disk may stay as it is while it is the stricter of the two: it is stale sooner, and is
         // brought up to date again then. A large body is not written anew for a few seconds more.
-        let is_stricter = is_stricter(&updated.meta.freshness, &old.meta.freshness);
-        if disk.contains(place) && (updated.body.len() <= SMALL || is_stricter) {
+        let is_small = match &updated.body {
+            Content::Whole(whole) => whole.len() <= SMALL,
+            Content::Sliced(_) => true,
+            Content::Part(_) => return,
+        };
+        if disk.contains(place) && (is_small || is_stricter(&updated.meta, &old.meta)) {
             self.write(key, place, updated);
         }
     }
@@ -106,10 +142,10 @@ impl Shared {
     /// A response was served from the cache: with the first hit it has been asked for twice, and is worth writing.
     pub fn hit(&self, key: &Key, object: &Arc<Object>) {
         let Some(disk) = &self.disk else { return };
-        if !object.meta.touched.first() {
+        if !object.meta.touched.first() || matches!(object.body, Content::Part(_)) {
             return;
         }
-        let place = place(key, object);
+        let place = object.place(key);
         if disk.contains(place) {
             return;
         }
@@ -117,6 +153,35 @@ impl Shared {
         if !matches!(self.memory.get(place), Some(Slot::Object(now)) if Arc::ptr_eq(&now, object)) {
             // Removed between the look that found it and now.
             disk.remove(place);
+        }
+    }
+
+    /// Whether something is kept for `key` at `place`.
+    pub fn has(&self, key: &Key, place: KeyHash) -> bool {
+        self.memory.object(place, key).is_some()
+            || self.disk.as_ref().is_some_and(|disk| disk.contains(place))
+    }
+
+    /// Gives back the space of an object that was found purged, unless another has taken its place. Where it is
+    /// overlooked, it is found purged again.
+    pub fn drop_purged(&self, place: KeyHash, object: &Arc<Object>) {
+        self.memory.replace(place, object, None);
+        if let Some(disk) = self.disk.as_ref().filter(|disk| disk.contains(place))
+            && !self.memory.contains(place)
+        {
+            disk.remove(place);
+        }
+    }
+
+    /// Forgets an object in slices that was found to have changed, unless another has taken its place.
+    pub fn forget_changed(&self, key: &Key, object: &Object) {
+        let place = object.place(key);
+        self.memory.forget(key, object);
+        if let Some(disk) = &self.disk
+            && !self.memory.contains(place)
+        {
+            disk.remove(place);
+            self.memory.forget(key, object);
         }
     }
 
@@ -144,6 +209,54 @@ impl Shared {
         }
     }
 
+    /// Keeps a slice that was just brought.
+    pub fn keep_slice(&self, slice: Arc<Slice>) {
+        self.memory.store_slice(Arc::clone(&slice));
+        let Some(disk) = &self.disk else { return };
+        let place = slice.of.place(slice.index);
+        if disk.admits(place) {
+            slice.touched.first();
+            disk.put(place, Entry::Slice(slice));
+        }
+    }
+
+    /// A slice in memory, for a reader.
+    pub fn slice(&self, manifest: &Arc<Manifest>, index: u64) -> Option<Arc<Slice>> {
+        let slice = self.memory.slice(manifest, index)?;
+        if let Some(disk) = &self.disk
+            && slice.touched.first()
+        {
+            let place = manifest.place(index);
+            if !disk.contains(place) {
+                disk.put(place, Entry::Slice(Arc::clone(&slice)));
+            }
+        }
+        Some(slice)
+    }
+
+    /// Whether a slice seems to be on disk. Looks in RAM only.
+    pub fn slice_on_disk(&self, manifest: &Manifest, index: u64) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.contains(manifest.place(index)))
+    }
+
+    /// Whether a slice seems to be in either tier; to ask does not count as a use.
+    pub fn has_slice(&self, manifest: &Manifest, index: u64) -> bool {
+        self.memory.has_slice(manifest, index) || self.slice_on_disk(manifest, index)
+    }
+
+    /// Reads a slice from disk, and puts it into memory.
+    pub async fn promote_slice(&self, manifest: &Arc<Manifest>, index: u64) -> Option<Arc<Slice>> {
+        let stored = self.disk.as_ref()?.get(manifest.place(index)).await?;
+        let Entry::Slice(read) = &stored.entry else { return None };
+        let slice = read.is(manifest, index).then(|| {
+            // All slices in memory share one manifest.
+            let (of, body) = (Arc::clone(manifest), read.body.clone());
+            Arc::new(Slice { of, index, body, touched: Touched::yes() })
+        })?;
+        self.memory.store_slice(Arc::clone(&slice));
+        Some(slice)
+    }
+
     fn write_variants(&self, key: &Key) {
         if let (Some(disk), Some(Slot::Variants(variants))) = (&self.disk, self.memory.get(key.hash())) {
             disk.put(key.hash(), Entry::Variants(variants));
@@ -151,13 +264,12 @@ impl Shared {
     }
 }
 
-/// Where an object is kept.
-fn place(key: &Key, object: &Object) -> KeyHash {
-    object.meta.variant.as_ref().map_or(key.hash(), |variant| key.variant(&variant.selecting))
-}
-
-/// Whether `new` forbids something that `old` allows.
-fn is_stricter(new: &Freshness, old: &Freshness) -> bool {
+/// Whether `new` forbids something that `old` allows, or can be purged by what `old` can't.
+fn is_stricter(new: &Meta, old: &Meta) -> bool {
+    if new.tags != old.tags {
+        return true;
+    }
+    let (new, old) = (&new.freshness, &old.freshness);
     let stale_at = |f: &Freshness| f.response_time.plus(f.lifetime.saturating_sub(f.initial_age));
     stale_at(new) < stale_at(old)
         || new.stale_while_revalidate < old.stale_while_revalidate

@@ -1,6 +1,7 @@
 //! The grammar of HTTP fields: text in, values out. Pure, imports nothing of ours.
 
 pub mod accept_encoding;
+pub mod bearer;
 pub mod cache_control;
 pub mod cache_status;
 pub mod date;
@@ -17,5 +18,6 @@ pub mod range;
 pub mod refusal;
 pub mod structured;
 pub mod time;
+pub mod uniform;
 pub mod uri;
 pub mod vary;

@@ -1,5 +1,6 @@
 //! A response's body on its way from a member: paced, counted, and never ending well when it did not.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,10 +11,16 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::breaker::{Admission, Verdict};
+use super::breaker::Verdict;
 use super::connection::{Connection, Connections};
 use super::error::BodyError;
-use super::member::InFlight;
+use super::gate::Place;
+use super::member::Attempt;
+
+/// So much of a body speaks for its member, whatever comes after it.
+const CONVINCING: usize = 64 * 1024;
+/// So does a body that still comes after this.
+const LONG: Duration = Duration::from_millis(500);
 
 /// Frames of an origin's response, trailers included. The size hint is exact when the length was announced.
 ///
@@ -27,6 +34,10 @@ struct Live {
     pause: Pin<Box<Sleep>>,
     /// Whether `pause` runs: a body that flows never touches the timer.
     waiting: bool,
+    since: Instant,
+    received: usize,
+    /// Frames that were read before anybody asked for them.
+    ahead: VecDeque<Frame<Bytes>>,
     failed: bool,
     /// None once it is over.
     hold: Option<Hold>,
@@ -34,9 +45,11 @@ struct Live {
 
 /// What is held until the last byte.
 pub(super) struct Hold {
-    pub in_flight: Option<InFlight>,
+    pub leave: Attempt,
     pub connection: Connection,
     pub home: Arc<Connections>,
+    /// One of `pool.max_requests`.
+    pub place: Option<Place>,
 }
 
 impl OriginBody {
@@ -47,9 +60,36 @@ impl OriginBody {
 
     pub(super) fn new(incoming: Incoming, idle: Duration, hold: Hold) -> Self {
         let pause = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let mut live = Live { incoming, idle, pause, waiting: false, failed: false, hold: Some(hold) };
+        let mut live = Live {
+            incoming,
+            idle,
+            pause,
+            since: Instant::now(),
+            received: 0,
+            ahead: VecDeque::new(),
+            waiting: false,
+            failed: false,
+            hold: Some(hold),
+        };
         live.release_at_end();
         Self(Some(Box::new(live)))
+    }
+
+    /// Reads the body of up to `most` bytes now, if its length is known and it comes within `patience`: until its
+    /// head is handed on, a body that breaks off can be asked for again, and nobody the wiser.
+    ///
+    /// # Errors
+    /// The body broke off. What is late is no error.
+    pub(super) async fn read_ahead(&mut self, most: u64, patience: Duration) -> Result<(), BodyError> {
+        let Some(live) = self.0.as_deref_mut() else { return Ok(()) };
+        tokio::time::timeout(patience, live.read_whole(most)).await.unwrap_or(Ok(()))
+    }
+
+    /// Gives `place` up with the last byte, or now if that has come.
+    pub(super) fn keep(&mut self, place: Place) {
+        if let Some(hold) = self.0.as_mut().and_then(|live| live.hold.as_mut()) {
+            hold.place = Some(place);
+        }
     }
 }
 
@@ -62,7 +102,10 @@ impl Live {
     }
 
     fn release(&mut self) {
-        if let Some(hold) = self.hold.take() {
+        if let Some(mut hold) = self.hold.take() {
+            if !hold.leave.is_settled() {
+                hold.leave.settle(Verdict::Success);
+            }
             hold.home.give_back(hold.connection);
         }
     }
@@ -70,18 +113,59 @@ impl Live {
     /// The member is to blame: counted, and the connection closed.
     fn fail(&mut self, error: BodyError) -> BodyError {
         self.failed = true;
-        if let Some(in_flight) = self.hold.take().and_then(|hold| hold.in_flight) {
-            let member = in_flight.member();
-            member.origin.metrics.failed(error.as_str());
-            member.record(Admission::Free, Verdict::Failure);
+        if let Some(mut hold) = self.hold.take() {
+            hold.leave.member().origin.metrics.failed(error.as_str());
+            hold.leave.settle(Verdict::Failure);
         }
         error
     }
 
-    fn count(&self, bytes: usize) {
-        if let Some(in_flight) = self.hold.as_ref().and_then(|hold| hold.in_flight.as_ref()) {
-            in_flight.member().origin.metrics.bytes.inc_by(bytes as u64);
+    fn count(&mut self, bytes: usize) {
+        let Some(hold) = &mut self.hold else { return };
+        hold.leave.member().origin.metrics.bytes.inc_by(bytes as u64);
+        self.received += bytes;
+        // A stream may have no end; what has come so far, or for so long, is good.
+        if !hold.leave.is_settled() && (self.received >= CONVINCING || self.since.elapsed() >= LONG) {
+            hold.leave.settle(Verdict::Success);
         }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.waiting = false;
+                self.count(frame.data_ref().map_or(0, Bytes::len));
+                self.release_at_end();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.fail(body_error(&error))))),
+            Poll::Ready(None) => {
+                self.release();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                if !self.waiting {
+                    self.waiting = true;
+                    self.pause.as_mut().reset(Instant::now() + self.idle);
+                }
+                ready!(self.pause.as_mut().poll(cx));
+                Poll::Ready(Some(Err(self.fail(BodyError::Idle))))
+            }
+        }
+    }
+
+    /// Reads until the end, which `most` bytes are enough for.
+    async fn read_whole(&mut self, most: u64) -> Result<(), BodyError> {
+        if self.incoming.size_hint().exact().is_none_or(|length| length > most) {
+            return Ok(());
+        }
+        while !self.incoming.is_end_stream() {
+            match std::future::poll_fn(|cx| self.poll_incoming(cx)).await {
+                Some(frame) => self.ahead.push_back(frame?),
+                None => break,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -97,35 +181,25 @@ impl Body for OriginBody {
         if live.failed {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut live.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                live.waiting = false;
-                live.count(frame.data_ref().map_or(0, Bytes::len));
-                live.release_at_end();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(live.fail(body_error(&error))))),
-            Poll::Ready(None) => {
-                live.release();
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                if !live.waiting {
-                    live.waiting = true;
-                    live.pause.as_mut().reset(Instant::now() + live.idle);
-                }
-                ready!(live.pause.as_mut().poll(cx));
-                Poll::Ready(Some(Err(live.fail(BodyError::Idle))))
-            }
+        if let Some(frame) = live.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
         }
+        live.poll_incoming(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|live| live.failed || live.incoming.is_end_stream())
+        let over = |live: &Live| live.failed || (live.ahead.is_empty() && live.incoming.is_end_stream());
+        self.0.as_deref().is_none_or(over)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |live| live.incoming.size_hint())
+        let Some(live) = &self.0 else { return SizeHint::with_exact(0) };
+        let ahead: usize = live.ahead.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+        let rest = live.incoming.size_hint();
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + ahead as u64),
+            None => rest,
+        }
     }
 }
 

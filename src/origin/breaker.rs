@@ -29,11 +29,47 @@ pub(super) enum Verdict {
     Unknown,
 }
 
+/// Why a member is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// `consecutive_failures`
+    InARow,
+    /// `error_rate`
+    ErrorRate,
+    /// It was tried again, and failed.
+    Trial,
+    /// Its health checks fail. Not the breaker's business, but the same list.
+    Health,
+}
+
+impl Why {
+    /// The word in metrics and logs.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Why::InARow => "consecutive_failures",
+            Why::ErrorRate => "error_rate",
+            Why::Trial => "failed_trial",
+            Why::Health => "health",
+        }
+    }
+}
+
+/// Where a breaker stands, as metrics tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Requests flow.
+    Closed,
+    /// None do.
+    Open,
+    /// One trial is under way.
+    HalfOpen,
+}
+
 /// A change worth a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     /// Out, for so long.
-    Ejected(Duration),
+    Ejected(Duration, Why),
     /// In again.
     Readmitted,
 }
@@ -96,9 +132,13 @@ impl Breaker {
         Self { config, state: State::Closed { in_a_row: 0, window: Window::new(now) } }
     }
 
-    /// Whether requests go to the member as usual.
-    pub(super) fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed { .. })
+    /// Where it stands.
+    pub(super) fn phase(&self) -> Phase {
+        match self.state {
+            State::Closed { .. } => Phase::Closed,
+            State::Open { .. } => Phase::Open,
+            State::HalfOpen { .. } => Phase::HalfOpen,
+        }
     }
 
     /// Asks for a request; a `Trial` must be followed by [`Breaker::record`].
@@ -118,6 +158,14 @@ impl Breaker {
         }
     }
 
+    /// Something else says that the member is well: the waits that failed trials have added up to are forgotten.
+    pub(super) fn encourage(&mut self, now: Instant) {
+        if let State::Open { until, lasted } = &mut self.state {
+            *until = (*until).min(now + self.config.open_for);
+            *lasted = self.config.open_for;
+        }
+    }
+
     /// Reports on a request that was admitted.
     pub(super) fn record(&mut self, admission: Admission, verdict: Verdict, now: Instant) -> Option<Change> {
         match (&mut self.state, admission, verdict) {
@@ -128,7 +176,7 @@ impl Breaker {
             (State::HalfOpen { lasted, .. }, Admission::Trial, Verdict::Failure) => {
                 let lasted = (*lasted * 2).min(MAX_OPEN.max(self.config.open_for));
                 self.state = State::Open { until: now + lasted, lasted };
-                Some(Change::Ejected(lasted))
+                Some(Change::Ejected(lasted, Why::Trial))
             }
             (State::HalfOpen { lasted, .. }, Admission::Trial, Verdict::Unknown) => {
                 self.state = State::Open { until: now, lasted: *lasted };
@@ -145,12 +193,14 @@ impl Breaker {
                 let (seen, failed) = window.totals();
                 let too_often = seen >= self.config.min_requests.max(1)
                     && f64::from(failed) / f64::from(seen) >= self.config.error_rate;
-                if *in_a_row < self.config.consecutive_failures.max(1) && !too_often {
-                    return None;
-                }
+                let why = match (*in_a_row >= self.config.consecutive_failures.max(1), too_often) {
+                    (true, _) => Why::InARow,
+                    (false, true) => Why::ErrorRate,
+                    (false, false) => return None,
+                };
                 let lasted = self.config.open_for;
                 self.state = State::Open { until: now + lasted, lasted };
-                Some(Change::Ejected(lasted))
+                Some(Change::Ejected(lasted, why))
             }
             // Late news of requests from before the ejection changes nothing.
             _ => None,
@@ -184,12 +234,15 @@ mod tests {
         {
             assert_eq!(b.record(Admission::Free, verdict, now), None);
         }
-        assert_eq!(b.record(Admission::Free, Verdict::Failure, now), Some(Change::Ejected(SEC * 5)));
+        assert_eq!(
+            b.record(Admission::Free, Verdict::Failure, now),
+            Some(Change::Ejected(SEC * 5, Why::InARow))
+        );
         assert_eq!(b.admit(now + SEC * 4), Admission::Refused);
         assert_eq!(b.admit(now + SEC * 5), Admission::Trial);
         assert_eq!(b.admit(now + SEC * 6), Admission::Refused, "one trial at a time");
         assert_eq!(b.record(Admission::Free, Verdict::Success, now), None, "late news");
-        assert!(!b.is_closed());
+        assert_eq!(b.phase(), Phase::HalfOpen);
         assert_eq!(b.record(Admission::Trial, Verdict::Success, now + SEC * 6), Some(Change::Readmitted));
         assert_eq!(b.admit(now + SEC * 6), Admission::Free);
     }
@@ -205,7 +258,7 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(b.admit(at), Admission::Trial);
             match b.record(Admission::Trial, Verdict::Failure, at) {
-                Some(Change::Ejected(wait)) => {
+                Some(Change::Ejected(wait, Why::Trial)) => {
                     waits.push(wait.as_secs());
                     at += wait;
                 }
@@ -216,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn a_good_check_shortens_the_wait() {
+        let now = Instant::now();
+        let mut b = breaker(now);
+        (0..3).for_each(|_| {
+            b.record(Admission::Free, Verdict::Failure, now);
+        });
+        let mut at = now;
+        for wait in [5, 10, 20] {
+            at += SEC * wait;
+            assert_eq!(b.admit(at), Admission::Trial);
+            b.record(Admission::Trial, Verdict::Failure, at);
+        }
+        b.encourage(at + SEC);
+        b.encourage(at + SEC * 4);
+        assert_eq!(b.admit(at + SEC * 5), Admission::Refused, "not sooner than after open_for");
+        assert_eq!(b.admit(at + SEC * 6), Admission::Trial, "not after 40 s");
+    }
+
+    #[test]
     fn an_error_rate_ejects_once_enough_was_seen() {
         let now = Instant::now();
         let mut b = breaker(now);
@@ -223,7 +295,8 @@ mod tests {
             let verdict = if n % 2 == 0 { Verdict::Failure } else { Verdict::Success };
             assert_eq!(b.record(Admission::Free, verdict, now), None, "{n}");
         }
-        assert!(b.record(Admission::Free, Verdict::Failure, now + SEC).is_some());
+        let change = b.record(Admission::Free, Verdict::Failure, now + SEC);
+        assert_eq!(change, Some(Change::Ejected(SEC * 5, Why::ErrorRate)));
     }
 
     #[test]

@@ -2,23 +2,24 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use smallvec::SmallVec;
 
-use super::body::{Hold, OriginBody};
+use super::body::{Hold, OriginBody, describe};
 use super::breaker::Verdict;
 use super::connection::Connections;
-use super::error::FetchError;
-use super::exchange::{Answer, Head, Unsent, exchange};
+use super::error::{BodyError, FetchError};
+use super::exchange::{Answer, Unsent, exchange};
 use super::member::{Attempt, Member};
 use super::origins::Origins;
 use super::pool::Pool;
-use super::request::{OriginRequest, OriginResponse, RequestBody, Trip};
+use super::request::{OriginRequest, OriginResponse, Trip};
 use super::retry::{backoff, is_replayable, is_retryable_status, retry_after};
-use super::s3::Plan;
+use super::s3::Elsewhere;
+use super::template::Template;
+use super::tunnel::OriginTunnel;
 use crate::config::PoolId;
 
 /// Asks origins; owns one thread's connections to them. Cheap to clone.
@@ -28,20 +29,12 @@ pub struct Client {
     connections: Arc<Connections>,
 }
 
-/// Fields that are written here or mean one connection only (RFC 9110 §7.6.1).
-const OURS: [HeaderName; 10] = [
-    header::HOST,
-    // The body follows at once, whoever waits for a 100.
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-];
+/// Redirects of S3 that one request follows.
+const MAX_HOPS: u32 = 2;
+/// A small body that comes along with its head is whole before the client hears of it.
+const AHEAD: (u64, Duration) = (64 * 1024, Duration::from_millis(10));
+/// Where something stored can be served instead, waiting is the better risk.
+const AHEAD_OF_STAND_IN: (u64, Duration) = (1024 * 1024, Duration::from_secs(1));
 
 impl Client {
     pub(super) fn new(origins: Arc<Origins>) -> Self {
@@ -59,6 +52,7 @@ impl Client {
     pub async fn fetch(&self, pool: PoolId, request: OriginRequest) -> Result<OriginResponse, FetchError> {
         let pool = self.origins.pool(pool).ok_or(FetchError::BadRequest("no such pool"))?;
         let key = request.key;
+        let ahead = if request.stand_in { AHEAD_OF_STAND_IN } else { AHEAD };
         let (template, mut body) = Template::new(pool, request)?;
         if let Some(status) = template.local() {
             return Ok(super::s3::local_answer(&pool.name, status));
@@ -67,98 +61,26 @@ impl Client {
         if let Some(s3) = &pool.s3 {
             s3.ready(pool.config.timeouts.connect).await;
         }
-        pool.budget.deposit();
-        let fetch = Fetch { connections: &self.connections, pool, template: &template, key };
-        fetch.run(&mut body).await
+        let place = pool.gate.enter(&pool.name, &pool.metrics).await?;
+        pool.deposit();
+        let fetch = Fetch { connections: &self.connections, pool, template: &template, key, ahead };
+        let mut response = match fetch.deadline(&body) {
+            None => fetch.run(&mut body).await?,
+            Some(deadline) => tokio::time::timeout(deadline, fetch.run(&mut body))
+                .await
+                .unwrap_or_else(|_| Err(FetchError::FirstByteTimeout(pool.name.clone())))?,
+        };
+        match &mut response.tunnel {
+            Some(tunnel) => tunnel.keep(place),
+            None => response.body.keep(place),
+        }
+        Ok(response)
     }
 
     #[cfg(test)]
     pub(super) fn connections(&self) -> &Connections {
         &self.connections
     }
-}
-
-/// A request before it is known which member gets it.
-enum Template {
-    Plain(Head),
-    S3 { plan: Plan, head: Head },
-}
-
-impl Template {
-    fn new(pool: &Pool, request: OriginRequest) -> Result<(Self, Unsent), FetchError> {
-        let body = match request.body {
-            RequestBody::Empty => None,
-            RequestBody::Stream(stream) => Some(stream),
-        };
-        let mut headers = request.headers;
-        for name in &OURS {
-            headers.remove(name);
-        }
-        if let Some(s3) = &pool.s3 {
-            let plan = s3.plan(&request.method, &request.path, request.query.as_deref(), &request.host)?;
-            super::s3::strip_request(&mut headers);
-            let head = Head {
-                method: request.method,
-                target: PathAndQuery::from_static("/"),
-                host: request.host,
-                headers,
-                on_informational: request.on_informational,
-            };
-            return Ok((Template::S3 { plan, head }, None));
-        }
-        let target = target(&request.path, request.query.as_deref())?;
-        let host = pool.config.host.clone().unwrap_or(request.host);
-        let on_informational = request.on_informational;
-        Ok((Template::Plain(Head { method: request.method, target, host, headers, on_informational }), body))
-    }
-
-    /// A status that is answered without asking anybody.
-    fn local(&self) -> Option<http::StatusCode> {
-        match self {
-            Template::S3 { plan: Plan::Answer(status), .. } => Some(*status),
-            _ => None,
-        }
-    }
-
-    fn method(&self) -> &http::Method {
-        match self {
-            Template::Plain(head) | Template::S3 { head, .. } => &head.method,
-        }
-    }
-
-    /// The head for this member; for S3 signed now, since a signature has a time.
-    fn head(&self, pool: &Pool, member: &Member) -> Result<Head, FetchError> {
-        let copy = |head: &Head, target: PathAndQuery, host: HeaderValue, headers: HeaderMap| Head {
-            method: head.method.clone(),
-            target,
-            host,
-            headers,
-            on_informational: head.on_informational.clone(),
-        };
-        match (self, &pool.s3) {
-            (Template::S3 { plan: Plan::Send(object), head }, Some(s3)) => {
-                let authority = &member.origin.authority;
-                let signed = s3.sign(&head.method, object, authority, &head.headers, SystemTime::now())?;
-                Ok(copy(head, signed.target, signed.host, signed.headers))
-            }
-            (Template::Plain(head) | Template::S3 { head, .. }, _) => {
-                Ok(copy(head, head.target.clone(), head.host.clone(), head.headers.clone()))
-            }
-        }
-    }
-}
-
-fn target(path: &[u8], query: Option<&[u8]>) -> Result<PathAndQuery, FetchError> {
-    if path.first() != Some(&b'/') {
-        return Err(FetchError::BadRequest("the path has no leading slash"));
-    }
-    let mut text = path.to_vec();
-    if let Some(query) = query {
-        text.push(b'?');
-        text.extend_from_slice(query);
-    }
-    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
-        .map_err(|_| FetchError::BadRequest("path or query"))
 }
 
 /// The members asked so far, one per attempt.
@@ -170,24 +92,49 @@ struct Fetch<'a> {
     pool: &'a Arc<Pool>,
     template: &'a Template,
     key: u64,
+    /// How much of a body is read before its head is handed on, and for how long.
+    ahead: (u64, Duration),
 }
 
 impl Fetch<'_> {
+    /// For all attempts together: as long as two that each take all the time they may, however many are allowed.
+    /// None while a body is sent, which takes as long as the client does.
+    fn deadline(&self, body: &Unsent) -> Option<Duration> {
+        let timeouts = &self.pool.config.timeouts;
+        body.is_none().then_some((timeouts.connect + timeouts.first_byte) * 2)
+    }
+
     async fn run(&self, body: &mut Unsent) -> Result<OriginResponse, FetchError> {
         let retry = &self.pool.config.retry;
         let replayable = is_replayable(self.template.method(), body.is_none());
         let streams = body.is_some();
         let mut tried = Tried::new();
         let mut last: Option<Result<OriginResponse, FetchError>> = None;
-        while let Some(leave) = self.pool.choose(self.key, &tried) {
-            tried.push(leave.member().place.identity);
+        let mut hops = 0;
+        while let Some((leave, elsewhere)) = self.next(&tried) {
+            let member = leave.member().clone();
+            tried.push(member.place.identity);
             drop(last.take());
             let outcome = match retry.hedge_after {
-                Some(after) if replayable && tried.len() == 1 && retry.attempts > 1 => {
+                Some(after)
+                    if replayable
+                        && tried.len() == 1
+                        && retry.attempts > 1
+                        && elsewhere.is_none()
+                        && !self.template.upgrades() =>
+                {
                     self.hedged(leave, after, &mut tried).await
                 }
-                _ => self.attempt(leave, tried.len() as u32, body, replayable).await,
+                _ => self.attempt(leave, elsewhere.as_deref(), tried.len() as u32, body, replayable).await,
             };
+            if hops < MAX_HOPS
+                && let Some(location) = self.location(&outcome, elsewhere.is_some())
+                && self.redirected(&location, &member).await
+            {
+                hops += 1;
+                tried.pop();
+                continue;
+            }
             let (again, asked) = match &outcome {
                 Ok(response) => (
                     replayable && self.wants_retry(response),
@@ -201,7 +148,7 @@ impl Fetch<'_> {
             };
             last = Some(outcome);
             let made = tried.len() as u32;
-            if !again || made >= retry.attempts || !self.spend() {
+            if !again || made >= retry.attempts || !self.pool.spend() {
                 break;
             }
             tokio::time::sleep(asked.unwrap_or_else(|| backoff(retry.backoff, made))).await;
@@ -213,55 +160,108 @@ impl Fetch<'_> {
         }
     }
 
+    /// Whom to ask next: where S3 has sent us for this bucket, or a member.
+    fn next(&self, tried: &[u64]) -> Option<(Attempt, Option<Arc<Elsewhere>>)> {
+        if let (Some(s3), Some(object)) = (&self.pool.s3, self.template.object())
+            && let Some(elsewhere) = s3.elsewhere(object)
+        {
+            match self.pool.begin(&elsewhere.member) {
+                Some(leave) => return Some((leave, Some(elsewhere))),
+                None => s3.forget(object),
+            }
+        }
+        self.pool.choose(self.key, tried).map(|leave| (leave, None))
+    }
+
+    /// Where S3 sends the request. A place that it was sent to and that fails is forgotten.
+    fn location(
+        &self,
+        outcome: &Result<OriginResponse, FetchError>,
+        was_elsewhere: bool,
+    ) -> Option<HeaderValue> {
+        let (s3, object) = (self.pool.s3.as_ref()?, self.template.object()?);
+        match outcome {
+            Ok(response) if response.status == http::StatusCode::TEMPORARY_REDIRECT => {
+                response.headers.get(header::LOCATION).cloned()
+            }
+            Ok(_) => None,
+            Err(_) => {
+                if was_elsewhere {
+                    s3.forget(object);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the object is to be asked for there; that is then remembered.
+    async fn redirected(&self, location: &HeaderValue, from: &Member) -> bool {
+        let (Some(s3), Some(object)) = (&self.pool.s3, self.template.object()) else { return false };
+        let limit = self.pool.config.timeouts.connect;
+        s3.redirected(object, from, location, &self.pool.maker, limit).await
+    }
+
     /// The first attempt, and a second one at another member when it takes longer than `after`. The first good
     /// answer wins; the other attempt is given up, and its connection closed. A hedge is paid for like a retry.
     async fn hedged(
         &self,
-        leave: Attempt,
+        mut leave: Attempt,
         after: Duration,
         tried: &mut Tried,
     ) -> Result<OriginResponse, FetchError> {
         let (mut no_body, mut nor_here) = (None, None);
-        let mut first = pin!(self.attempt(leave, 1, &mut no_body, true));
+        let (slow, outrun) = (leave.member().clone(), leave.race());
+        let mut first = pin!(self.attempt(leave, None, 1, &mut no_body, true));
         if let Ok(outcome) = tokio::time::timeout(after, &mut first).await {
             return outcome;
         }
         let another = self.pool.choose(self.key, tried);
         let another = another.filter(|leave| !tried.contains(&leave.member().place.identity));
-        let Some(leave) = another.filter(|_| self.spend()) else { return first.await };
+        let Some(leave) = another.filter(|_| self.pool.spend()) else { return first.await };
         tried.push(leave.member().place.identity);
-        let mut second = pin!(self.attempt(leave, 2, &mut nor_here, true));
+        let mut second = pin!(self.attempt(leave, None, 2, &mut nor_here, true));
         let good =
             |outcome: &Result<_, _>| outcome.as_ref().is_ok_and(|response| !self.wants_retry(response));
+        let won = |winner| self.pool.metrics.hedges.with_label_values(&[&*self.pool.name, winner]).inc();
         tokio::select! {
-            outcome = &mut first => if good(&outcome) { outcome } else { second.await },
-            outcome = &mut second => if good(&outcome) { outcome } else { first.await },
+            outcome = &mut first => {
+                if !good(&outcome) {
+                    won("second");
+                    return second.await;
+                }
+                won("first");
+                outcome
+            }
+            outcome = &mut second => {
+                if !good(&outcome) {
+                    won("first");
+                    return first.await;
+                }
+                won("second");
+                // It had a head start and lost. A member that does so every time is out of order, if slowly.
+                if self.pool.can_spare(&slow) {
+                    outrun.declare();
+                }
+                outcome
+            }
         }
     }
 
     fn wants_retry(&self, response: &OriginResponse) -> bool {
-        is_retryable_status(response.status, self.pool.s3.is_some())
-    }
-
-    /// Takes a retry out of the budget.
-    fn spend(&self) -> bool {
-        let granted = self.pool.budget.withdraw(Instant::now());
-        let metrics = &self.pool.metrics;
-        let counter = if granted { &metrics.retries } else { &metrics.budget_exhausted };
-        counter.with_label_values(&[self.pool.name.as_ref()]).inc();
-        granted
+        is_retryable_status(response.status)
     }
 
     async fn attempt(
         &self,
-        leave: Attempt,
+        mut leave: Attempt,
+        elsewhere: Option<&Elsewhere>,
         number: u32,
         body: &mut Unsent,
         replayable: bool,
     ) -> Result<OriginResponse, FetchError> {
         let config = &self.pool.config;
         let member = leave.member().clone();
-        let outcome = match self.template.head(self.pool, &member) {
+        let outcome = match self.template.head(self.pool, &member, elsewhere) {
             Ok(head) => {
                 let connections = self.connections;
                 exchange(connections, &member, config.protocol, &config.timeouts, &head, body, replayable)
@@ -270,7 +270,15 @@ impl Fetch<'_> {
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(answer) => Ok(self.deliver(answer, leave, number)),
+            Ok(answer) => {
+                let mut response = self.deliver(answer, leave, number).await?;
+                if replayable && response.status.is_success() {
+                    let (most, patience) = self.ahead;
+                    let read = response.body.read_ahead(most, patience).await;
+                    read.map_err(|error| self.broke_off(&response, &error))?;
+                }
+                Ok(response)
+            }
             Err(error) => {
                 member.origin.metrics.failed(error.as_str());
                 tracing::debug!(pool = %self.pool.name, attempt = number, %error, "attempt failed");
@@ -280,19 +288,51 @@ impl Fetch<'_> {
         }
     }
 
-    fn deliver(&self, answer: Answer, leave: Attempt, attempts: u32) -> OriginResponse {
+    fn broke_off(&self, response: &OriginResponse, error: &BodyError) -> FetchError {
+        let Trip { member, attempts, .. } = &response.trip;
+        tracing::debug!(pool = %self.pool.name, attempt = attempts, %member, %error, "body broke off early");
+        FetchError::Broken { member: member.clone(), reason: error.to_string() }
+    }
+
+    async fn deliver(
+        &self,
+        mut answer: Answer,
+        mut leave: Attempt,
+        attempts: u32,
+    ) -> Result<OriginResponse, FetchError> {
         let member = leave.member().label.clone();
-        // S3 throttles by prefix and fails by object: its statuses say little about the address.
-        let bad = self.pool.s3.is_none() && is_retryable_status(answer.response.status(), false);
-        let in_flight = leave.settle(if bad { Verdict::Failure } else { Verdict::Success });
+        if self.fails(answer.response.status(), leave.member()) {
+            leave.settle(Verdict::Failure);
+        }
+        let upgraded = match answer.response.status() {
+            http::StatusCode::SWITCHING_PROTOCOLS => {
+                leave.settle(Verdict::Success);
+                let upgraded = hyper::upgrade::on(&mut answer.response).await;
+                let broken = |e| FetchError::Broken { member: member.clone(), reason: describe(&e) };
+                Some(upgraded.map_err(broken)?)
+            }
+            _ => None,
+        };
         let (head, incoming) = answer.response.into_parts();
-        let hold = Hold { in_flight, connection: answer.connection, home: self.connections.clone() };
-        OriginResponse {
-            status: head.status,
-            version: head.version,
-            headers: head.headers,
-            body: OriginBody::new(incoming, self.pool.config.timeouts.idle, hold),
-            trip: Trip { pool: self.pool.name.clone(), member, attempts, first_byte: answer.first_byte },
+        let home = self.connections.clone();
+        let hold = Hold { leave, connection: answer.connection, home, place: None };
+        let (body, tunnel) = match upgraded {
+            Some(upgraded) => (OriginBody::empty(), Some(OriginTunnel::new(upgraded, hold))),
+            None => (OriginBody::new(incoming, self.pool.config.timeouts.idle, hold), None),
+        };
+        let trip = Trip { pool: self.pool.name.clone(), member, attempts, first_byte: answer.first_byte };
+        let (status, version, headers) = (head.status, head.version, head.headers);
+        Ok(OriginResponse { status, version, headers, body, tunnel, trip })
+    }
+
+    /// Whether a status speaks against its member. S3 throttles by prefix and fails by object: its statuses say
+    /// little about the address. A 500 may be what anybody would answer to this request.
+    fn fails(&self, status: http::StatusCode, member: &Member) -> bool {
+        match status.as_u16() {
+            _ if self.pool.s3.is_some() => false,
+            500 => self.pool.can_spare(member),
+            502..=504 => true,
+            _ => false,
         }
     }
 }

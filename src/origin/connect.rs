@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::connection::{Connection, Sender};
 use super::error::FetchError;
@@ -44,14 +44,13 @@ async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Con
         member: member.label.clone(),
         reason: e.to_string(),
     };
-    let tcp = race(member.address).await.map_err(|e| failed(&e))?;
-    tcp.set_nodelay(true).map_err(|e| failed(&e))?;
-    let wire = match &member.origin.tls {
-        None => Wire::tcp(tcp),
-        Some((connector, name)) => match connector.connect(name.clone(), tcp).await {
-            Ok(stream) => Wire::tls(stream),
-            Err(e) => return Err(FetchError::Tls { member: member.label.clone(), reason: e.to_string() }),
-        },
+    let wire = match &member.origin.socket {
+        Some(socket) => Wire::unix(UnixStream::connect(socket).await.map_err(|e| failed(&e))?),
+        None => {
+            let tcp = race(member.address).await.map_err(|e| failed(&e))?;
+            tcp.set_nodelay(true).map_err(|e| failed(&e))?;
+            secure(member, tcp).await?
+        }
     };
     member.origin.metrics.connects.inc();
     let h2 = protocol == OriginProtocol::H2 && wire.negotiated_h2().unwrap_or(true);
@@ -68,9 +67,18 @@ async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Con
         builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
         let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
         // Errors reach whoever waits for the response; here they only end the task.
-        (Sender::H1(sender), tokio::spawn(async move { drop(connection.await) }))
+        (Sender::H1(sender), tokio::spawn(async move { drop(connection.with_upgrades().await) }))
     };
     Ok(Connection::new(member.clone(), sender, received, task.abort_handle()))
+}
+
+/// TLS, where the member has it.
+async fn secure(member: &Member, tcp: TcpStream) -> Result<Wire, FetchError> {
+    let Some((connector, name)) = &member.origin.tls else { return Ok(Wire::tcp(tcp)) };
+    match connector.connect(name.clone(), tcp).await {
+        Ok(stream) => Ok(Wire::tls(stream)),
+        Err(e) => Err(FetchError::Tls { member: member.label.clone(), reason: e.to_string() }),
+    }
 }
 
 /// Happy eyeballs for two addresses: IPv6 first, IPv4 as soon as that fails or takes too long.

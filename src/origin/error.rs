@@ -11,7 +11,7 @@ pub enum FetchError {
     /// The request can not be written as HTTP; the edge should have refused it.
     #[error("the request can not be sent: {0}")]
     BadRequest(&'static str),
-    /// An S3 pool takes GET and HEAD only.
+    /// An S3 pool takes GET, HEAD and OPTIONS only.
     #[error("the pool does not take this method")]
     Method,
     /// No name of the pool has an address.
@@ -61,6 +61,9 @@ pub enum FetchError {
         /// What is doubtful.
         reason: &'static str,
     },
+    /// `pool.max_requests` are under way and the queue is full, or a place in it was held for `queue_timeout`.
+    #[error("pool {0:?} is at its limit of concurrent requests")]
+    Overloaded(Arc<str>),
     /// Nothing to sign with.
     #[error("no credentials: {0}")]
     Credentials(String),
@@ -87,6 +90,7 @@ impl FetchError {
             FetchError::Broken { .. } => "broken",
             FetchError::RequestBody(_) => "request_body",
             FetchError::Ambiguous { .. } => "ambiguous",
+            FetchError::Overloaded(_) => "overloaded",
             FetchError::Credentials(_) => "credentials",
             FetchError::Refused { .. } => "refused",
         }
@@ -105,6 +109,7 @@ impl FetchError {
             FetchError::Broken { .. } => Refusal::OriginBroken,
             FetchError::RequestBody(_) => Refusal::BadBody,
             FetchError::Ambiguous { .. } => Refusal::OriginAmbiguous,
+            FetchError::Overloaded(_) => Refusal::Overloaded,
             FetchError::Credentials(_) => Refusal::OriginCredentials,
             FetchError::Refused { .. } => Refusal::OriginRefused,
         }
@@ -120,12 +125,34 @@ impl FetchError {
             | FetchError::Connect { .. }
             | FetchError::ConnectTimeout(_)
             | FetchError::Tls { .. }
+            | FetchError::Overloaded(_)
             | FetchError::Credentials(_) => false,
             FetchError::FirstByteTimeout(_)
             | FetchError::Broken { .. }
             | FetchError::RequestBody(_)
             | FetchError::Ambiguous { .. }
             | FetchError::Refused { .. } => true,
+        }
+    }
+
+    /// Whether no origin could be made to answer at all: what RFC 9111 §4.2.4 calls disconnected. An answer that
+    /// is of no use is something else, and so is a fault of ours.
+    pub const fn is_disconnected(&self) -> bool {
+        match self {
+            FetchError::Unresolved(_)
+            | FetchError::Unavailable(_)
+            | FetchError::Connect { .. }
+            | FetchError::ConnectTimeout(_)
+            | FetchError::Tls { .. }
+            | FetchError::FirstByteTimeout(_)
+            | FetchError::Broken { .. }
+            | FetchError::Overloaded(_) => true,
+            FetchError::BadRequest(_)
+            | FetchError::Method
+            | FetchError::RequestBody(_)
+            | FetchError::Ambiguous { .. }
+            | FetchError::Credentials(_)
+            | FetchError::Refused { .. } => false,
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Head {
     pub target: PathAndQuery,
     pub host: HeaderValue,
     pub headers: HeaderMap,
+    pub trailers: bool,
+    pub upgrade: Option<HeaderValue>,
     pub on_informational: Option<OnInformational>,
 }
 
@@ -122,6 +124,9 @@ impl Head {
         let mut headers = self.headers.clone();
         let mut uri = http::uri::Parts::default();
         uri.path_and_query = Some(self.target.clone());
+        if self.trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
         if h2 {
             uri.scheme = Some(if member.origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
             let host =
@@ -129,6 +134,13 @@ impl Head {
             uri.authority = Some(host);
         } else {
             headers.insert(header::HOST, self.host.clone());
+            if self.trailers {
+                headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+            }
+            if let Some(protocol) = &self.upgrade {
+                headers.append(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(header::UPGRADE, protocol.clone());
+            }
         }
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
@@ -154,7 +166,8 @@ fn answer(
     start: Instant,
 ) -> Result<Answer, FetchError> {
     let first_byte = start.elapsed();
-    check_head(response.status(), response.headers(), &head.method)
+    let upgrade = head.upgrade.is_some() && !connection.is_h2();
+    check_head(response.status(), response.headers(), &head.method, upgrade)
         .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
     member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
     member.origin.metrics.answered(response.status());
@@ -162,9 +175,17 @@ fn answer(
 }
 
 /// Refuses what two readers could read in two ways (RFC 9112 §6.3), beyond what hyper refuses.
-fn check_head(status: StatusCode, headers: &HeaderMap, method: &Method) -> Result<(), &'static str> {
-    if status == StatusCode::SWITCHING_PROTOCOLS {
+fn check_head(
+    status: StatusCode,
+    headers: &HeaderMap,
+    method: &Method,
+    upgrade: bool,
+) -> Result<(), &'static str> {
+    if status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
         return Err("101 to a request without Upgrade");
+    }
+    if status == StatusCode::SWITCHING_PROTOCOLS && !headers.contains_key(header::UPGRADE) {
+        return Err("101 to no protocol");
     }
     if status.as_u16() >= 600 {
         return Err("a status above 599");
@@ -221,7 +242,7 @@ mod tests {
             for (name, value) in &fields {
                 headers.append(*name, HeaderValue::from_static(value));
             }
-            let checked = check_head(StatusCode::from_u16(status).unwrap(), &headers, &Method::GET);
+            let checked = check_head(StatusCode::from_u16(status).unwrap(), &headers, &Method::GET, false);
             assert_eq!(checked.is_ok(), sound, "{status} {fields:?}: {checked:?}");
         }
     }

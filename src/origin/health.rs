@@ -54,6 +54,9 @@ pub(super) async fn watch(pool: Weak<Pool>, checks: Health) {
         let mut next = HashMap::with_capacity(members.len());
         for (member, answer) in members.iter().zip(answers) {
             let good = answer.await.unwrap_or(false);
+            if good {
+                member.encourage();
+            }
             let mut streak = streaks.get(&member.place.identity).copied().unwrap_or_default();
             member.set_healthy(streak.count(member.is_healthy(), good, &checks));
             next.insert(member.place.identity, streak);
@@ -71,7 +74,15 @@ async fn check(pool: &Pool, connections: &Arc<Connections>, member: &Arc<Member>
         http::header::USER_AGENT,
         HeaderValue::from_static(concat!("seawall/", env!("CARGO_PKG_VERSION"), " health check")),
     )]);
-    let head = Head { method: Method::GET, target, host, headers, on_informational: None };
+    let head = Head {
+        method: Method::GET,
+        target,
+        host,
+        headers,
+        trailers: false,
+        upgrade: None,
+        on_informational: None,
+    };
     let timeouts = Timeouts { connect: checks.timeout, first_byte: checks.timeout, idle: checks.timeout };
     let mut body = None;
     let asked = exchange(connections, member, pool.config.protocol, &timeouts, &head, &mut body, true);

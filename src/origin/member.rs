@@ -1,6 +1,7 @@
 //! One server of a pool, at one address: what it carries now and whether it is in.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use super::breaker::{Admission, Breaker, Change, Verdict};
+use super::breaker::{Admission, Breaker, Change, Phase, Verdict, Why};
 use super::metrics::MemberMetrics;
 use super::ring::Place;
 use crate::config;
@@ -23,6 +24,12 @@ pub(super) struct Address {
     pub alternate: Option<SocketAddr>,
 }
 
+impl Address {
+    /// Of a member behind a socket: it has none.
+    pub(super) const NONE: Self =
+        Self { primary: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), alternate: None };
+}
+
 /// The part of a member that its configuration decides: shared by all addresses of a name.
 pub(super) struct Origin {
     pub pool: Arc<str>,
@@ -30,6 +37,10 @@ pub(super) struct Origin {
     pub name: Arc<str>,
     pub authority: Arc<str>,
     pub zone: String,
+    /// Where it listens, if that is no address.
+    pub socket: Option<PathBuf>,
+    /// An SRV record of a lower priority: asked when those of the first are down.
+    pub spare: bool,
     pub weight: u32,
     pub tls: Option<(TlsConnector, ServerName<'static>)>,
     pub breaker: config::Breaker,
@@ -50,20 +61,23 @@ pub(super) struct Member {
 struct Standing {
     breaker: Breaker,
     healthy: bool,
+    /// As it was counted last.
+    counted: Phase,
 }
 
 impl Member {
     pub(super) fn new(origin: Arc<Origin>, address: Address) -> Self {
-        let literal = origin.name.as_ref() == address.primary.to_string();
+        let literal = origin.socket.is_some() || origin.name.as_ref() == address.primary.to_string();
         let label = if literal {
             origin.name.clone()
         } else {
             format!("{}/{}", origin.name, address.primary.ip()).into()
         };
         let identity = xxhash_rust::xxh3::xxh3_64(label.as_bytes());
-        let standing =
-            Standing { breaker: Breaker::new(origin.breaker.clone(), Instant::now()), healthy: true };
+        let breaker = Breaker::new(origin.breaker.clone(), Instant::now());
+        let standing = Standing { breaker, healthy: true, counted: Phase::Closed };
         origin.metrics.up.inc();
+        origin.metrics.phase(Phase::Closed).inc();
         Self {
             place: Place { identity, weight: origin.weight },
             origin,
@@ -95,31 +109,50 @@ impl Member {
         if standing.healthy != healthy {
             standing.healthy = healthy;
             tracing::warn!(pool = %self.origin.pool, member = %self.label, healthy, "health checks changed a member");
+            if !healthy {
+                self.origin.metrics.ejected(Why::Health);
+            }
         }
-        self.note(&standing);
+        self.note(&mut standing);
+    }
+
+    /// A health check went well: the next trial need not wait for longer than the first had to.
+    pub(super) fn encourage(&self) {
+        self.standing.lock().breaker.encourage(Instant::now());
     }
 
     fn admit(&self, now: Instant) -> Admission {
-        self.standing.lock().breaker.admit(now)
+        let mut standing = self.standing.lock();
+        let admission = standing.breaker.admit(now);
+        self.note(&mut standing);
+        admission
     }
 
-    pub(super) fn record(&self, admission: Admission, verdict: Verdict) {
+    fn record(&self, admission: Admission, verdict: Verdict) {
         let mut standing = self.standing.lock();
         match standing.breaker.record(admission, verdict, Instant::now()) {
-            Some(Change::Ejected(out_for)) => {
-                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, "member ejected");
+            Some(Change::Ejected(out_for, why)) => {
+                let reason = why.as_str();
+                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, reason, "member ejected");
+                self.origin.metrics.ejected(why);
             }
             Some(Change::Readmitted) => {
                 tracing::info!(pool = %self.origin.pool, member = %self.label, "member back in");
             }
             None => {}
         }
-        self.note(&standing);
+        self.note(&mut standing);
     }
 
-    /// Keeps `up` and its gauge in step; the caller holds the lock, so the two can not part.
-    fn note(&self, standing: &Standing) {
-        let up = standing.healthy && standing.breaker.is_closed();
+    /// Keeps `up` and the gauges in step; the caller holds the lock, so they can not part.
+    fn note(&self, standing: &mut Standing) {
+        let phase = standing.breaker.phase();
+        let before = std::mem::replace(&mut standing.counted, phase);
+        if before != phase {
+            self.origin.metrics.phase(before).dec();
+            self.origin.metrics.phase(phase).inc();
+        }
+        let up = standing.healthy && phase == Phase::Closed;
         if self.up.swap(up, Ordering::Relaxed) != up {
             if up { self.origin.metrics.up.inc() } else { self.origin.metrics.up.dec() }
         }
@@ -131,19 +164,14 @@ impl Drop for Member {
         if *self.up.get_mut() {
             self.origin.metrics.up.dec();
         }
+        self.origin.metrics.phase(self.standing.get_mut().counted).dec();
     }
 }
 
 /// Counts one request on a member for as long as it lives: until the last byte of the response.
-pub(super) struct InFlight {
+struct InFlight {
     member: Arc<Member>,
     total: Arc<AtomicU64>,
-}
-
-impl InFlight {
-    pub(super) fn member(&self) -> &Arc<Member> {
-        &self.member
-    }
 }
 
 impl Drop for InFlight {
@@ -153,12 +181,24 @@ impl Drop for InFlight {
     }
 }
 
-/// Leave to send one request to a member. Dropped without a verdict, it tells the breaker nothing.
+/// Leave to send one request to a member, and the duty to say how that went. Dropped without a verdict, it tells
+/// the breaker nothing.
 pub(super) struct Attempt {
-    in_flight: Option<InFlight>,
-    member: Arc<Member>,
+    in_flight: InFlight,
     admission: Admission,
     settled: bool,
+    outrun: Option<Outrun>,
+}
+
+/// Whether somebody else answered what a member was asked first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outrun(Arc<AtomicBool>);
+
+impl Outrun {
+    /// The attempt that is dropped next lost the race.
+    pub(super) fn declare(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Attempt {
@@ -170,26 +210,42 @@ impl Attempt {
         }
         member.in_flight.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(1, Ordering::Relaxed);
-        let in_flight = Some(InFlight { member: member.clone(), total: total.clone() });
-        Some(Self { in_flight, member: member.clone(), admission, settled: false })
+        let in_flight = InFlight { member: member.clone(), total: total.clone() };
+        Some(Self { in_flight, admission, settled: false, outrun: None })
     }
 
     pub(super) fn member(&self) -> &Arc<Member> {
-        &self.member
+        &self.in_flight.member
     }
 
-    /// Reports, and hands on the count that lasts as long as the body.
-    pub(super) fn settle(mut self, verdict: Verdict) -> Option<InFlight> {
-        self.settled = true;
-        self.member.record(self.admission, verdict);
-        self.in_flight.take()
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// If a second member is asked as well, who was asked first can lose against it, and that counts.
+    pub(super) fn race(&mut self) -> Outrun {
+        self.outrun.get_or_insert_default().clone()
+    }
+
+    /// Reports. A later failure of what seemed a success is one more report.
+    pub(super) fn settle(&mut self, verdict: Verdict) {
+        let admission = if self.settled { Admission::Free } else { self.admission };
+        if !self.settled || verdict == Verdict::Failure {
+            self.settled = true;
+            self.member().record(admission, verdict);
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.settled {
-            self.member.record(self.admission, Verdict::Unknown);
+        if self.settled {
+            return;
         }
+        let lost = self.outrun.as_ref().is_some_and(|outrun| outrun.0.load(Ordering::Relaxed));
+        if lost {
+            self.member().origin.metrics.failed("outrun");
+        }
+        self.settle(if lost { Verdict::Failure } else { Verdict::Unknown });
     }
 }

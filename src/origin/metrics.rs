@@ -4,8 +4,10 @@
 //! change every few seconds and would make series without end.
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
+
+use super::breaker::{Phase, Why};
 
 /// All handles; cheap to clone.
 #[derive(Debug, Clone)]
@@ -15,6 +17,14 @@ pub struct OriginMetrics {
     pub(super) first_byte: HistogramVec,
     pub(super) retries: IntCounterVec,
     pub(super) budget_exhausted: IntCounterVec,
+    pub(super) budget: GaugeVec,
+    pub(super) hedges: IntCounterVec,
+    ejections: IntCounterVec,
+    breaker: IntGaugeVec,
+    pub(super) tunnels: IntGaugeVec,
+    pub(super) tunnel_bytes: IntCounterVec,
+    pub(super) queued: IntGaugeVec,
+    pub(super) overloaded: IntCounterVec,
     pub(super) connections: IntGaugeVec,
     pub(super) connects: IntCounterVec,
     pub(super) bytes: IntCounterVec,
@@ -48,6 +58,11 @@ impl OriginMetrics {
             &["pool", "member"],
         )?;
         registry.register(Box::new(first_byte.clone()))?;
+        let budget = GaugeVec::new(
+            Opts::new("seawall_origin_retry_budget", "Retries that could be made now."),
+            &["pool"],
+        )?;
+        registry.register(Box::new(budget.clone()))?;
         Ok(Self {
             requests: counter(
                 "seawall_origin_requests_total",
@@ -60,11 +75,51 @@ impl OriginMetrics {
                 &["pool", "member", "reason"],
             )?,
             first_byte,
-            retries: counter("seawall_origin_retries_total", "Attempts after the first.", &["pool"])?,
+            retries: counter(
+                "seawall_origin_retries_total",
+                "Attempts after the first, hedges included.",
+                &["pool"],
+            )?,
+            budget,
+            hedges: counter(
+                "seawall_origin_hedges_total",
+                "Second attempts made because the first was slow, by which of the two answered.",
+                &["pool", "winner"],
+            )?,
+            ejections: counter(
+                "seawall_origin_ejections_total",
+                "Times a member was taken out.",
+                &["pool", "member", "reason"],
+            )?,
+            breaker: gauge(
+                "seawall_origin_breaker_state",
+                "Addresses of a member whose breaker is closed, open or half open.",
+                &["pool", "member", "state"],
+            )?,
             budget_exhausted: counter(
                 "seawall_origin_retry_budget_exhausted_total",
                 "Retries not made because the budget was spent.",
                 &["pool"],
+            )?,
+            tunnels: gauge(
+                "seawall_origin_tunnels",
+                "Connections that changed to another protocol and are open.",
+                &["pool", "member"],
+            )?,
+            tunnel_bytes: counter(
+                "seawall_origin_tunnel_bytes_total",
+                "Bytes carried in tunnels.",
+                &["pool", "member", "direction"],
+            )?,
+            queued: gauge(
+                "seawall_origin_queue_waiting",
+                "Requests that wait for one of pool.max_requests to end.",
+                &["pool"],
+            )?,
+            overloaded: counter(
+                "seawall_origin_overloaded_total",
+                "Requests refused because the pool was at max_requests.",
+                &["pool", "reason"],
             )?,
             connections: gauge(
                 "seawall_origin_connections",
@@ -84,8 +139,10 @@ impl OriginMetrics {
     /// The handles of one member, looked up once.
     pub(super) fn member(&self, pool: &str, member: &str) -> MemberMetrics {
         let labels = [pool, member];
+        let state = |state| self.breaker.with_label_values(&[pool, member, state]);
         MemberMetrics {
             all: self.clone(),
+            states: [state("closed"), state("open"), state("half_open")],
             pool: pool.to_owned(),
             member: member.to_owned(),
             first_byte: self.first_byte.with_label_values(&labels),
@@ -102,6 +159,7 @@ impl OriginMetrics {
 #[derive(Debug)]
 pub(super) struct MemberMetrics {
     all: OriginMetrics,
+    states: [prometheus::IntGauge; 3],
     pool: String,
     member: String,
     pub(super) first_byte: prometheus::Histogram,
@@ -117,7 +175,75 @@ impl MemberMetrics {
         self.all.requests.with_label_values(&[self.pool.as_str(), &self.member, code.as_str()]).inc();
     }
 
+    /// Addresses whose breaker is so.
+    pub(super) fn phase(&self, phase: Phase) -> &prometheus::IntGauge {
+        let [closed, open, half_open] = &self.states;
+        match phase {
+            Phase::Closed => closed,
+            Phase::Open => open,
+            Phase::HalfOpen => half_open,
+        }
+    }
+
+    pub(super) fn ejected(&self, why: Why) {
+        self.all.ejections.with_label_values(&[self.pool.as_str(), &self.member, why.as_str()]).inc();
+    }
+
+    /// Tunnels open, bytes received, bytes sent.
+    pub(super) fn tunnel(&self) -> (prometheus::IntGauge, prometheus::IntCounter, prometheus::IntCounter) {
+        let (pool, member) = (self.pool.as_str(), self.member.as_str());
+        let bytes = |direction| self.all.tunnel_bytes.with_label_values(&[pool, member, direction]);
+        (self.all.tunnels.with_label_values(&[pool, member]), bytes("received"), bytes("sent"))
+    }
+
     pub(super) fn failed(&self, reason: &str) {
         self.all.errors.with_label_values(&[self.pool.as_str(), &self.member, reason]).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// docs/metrics.md and the registry name the same metrics of origins, with the same labels.
+    #[test]
+    fn the_page_says_what_is_registered() {
+        let registry = Registry::new();
+        let metrics = OriginMetrics::register(&registry).unwrap();
+        let member = metrics.member("p", "m");
+        member.answered(http::StatusCode::OK);
+        member.failed("connect");
+        member.ejected(Why::Health);
+        let _ = member.tunnel();
+        for one in [&metrics.retries, &metrics.budget_exhausted] {
+            one.with_label_values(&["p"]).inc();
+        }
+        metrics.hedges.with_label_values(&["p", "first"]).inc();
+        metrics.overloaded.with_label_values(&["p", "queue_full"]).inc();
+        metrics.queued.with_label_values(&["p"]).set(0);
+        metrics.budget.with_label_values(&["p"]).set(0.0);
+        let registered: BTreeSet<String> = registry
+            .gather()
+            .iter()
+            .map(|family| {
+                let mut labels: Vec<_> =
+                    family.get_metric()[0].get_label().iter().map(|l| format!("`{}`", l.name())).collect();
+                labels.sort();
+                format!("{}: {}", family.name(), labels.join(", "))
+            })
+            .collect();
+        let page = include_str!("../../docs/metrics.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `seawall_origin"));
+        let documented: BTreeSet<String> = rows
+            .map(|row| {
+                let cells: Vec<_> = row.split('|').map(str::trim).collect();
+                let mut labels: Vec<_> = cells[3].split(", ").collect();
+                labels.sort_unstable();
+                format!("{}: {}", cells[1].trim_matches('`'), labels.join(", "))
+            })
+            .collect();
+        assert_eq!(registered, documented);
     }
 }

@@ -1,7 +1,7 @@
 //! Pools of origin servers.
 //!
-//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `pool` chooses a `member`
-//! by the `ring` and its `breaker`; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
+//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `gate` lets it in, `pool` chooses a `member`
+//! by the `ring` and its `breaker`; a `template` becomes a head for it; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
 //! checks the head; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
 //! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
 
@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod error;
 mod exchange;
+mod gate;
 mod health;
 mod member;
 mod metrics;
@@ -23,7 +24,9 @@ mod resolve;
 mod retry;
 pub mod ring;
 mod s3;
+mod template;
 mod tls;
+mod tunnel;
 mod wire;
 
 #[cfg(test)]
@@ -35,3 +38,4 @@ pub use error::{BodyError, FetchError, OriginSetupError};
 pub use metrics::OriginMetrics;
 pub use origins::Origins;
 pub use request::{BoxError, OnInformational, OriginRequest, OriginResponse, RequestBody, Trip};
+pub use tunnel::{Activity, OriginTunnel};

@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::error::FetchError;
+use super::gate::Gate;
 use super::member::{Address, Attempt, Member, Origin};
 use super::metrics::OriginMetrics;
+use super::origins::Maker;
 use super::retry::{Budget, random};
 use super::ring::{Ring, capacity};
 use super::s3::S3;
@@ -20,9 +22,12 @@ use crate::config::{self, Balance};
 pub(super) struct Pool {
     pub name: Arc<str>,
     pub config: config::Pool,
-    pub budget: Budget,
+    budget: Budget,
+    pub gate: Gate,
+    budget_left: prometheus::Gauge,
     pub metrics: OriginMetrics,
     pub s3: Option<S3>,
+    pub maker: Maker,
     set: ArcSwap<MemberSet>,
     slots: Mutex<Vec<Slot>>,
     /// Configured members whose first resolution is not over.
@@ -31,11 +36,31 @@ pub(super) struct Pool {
     turn: AtomicU64,
 }
 
-/// One configured member and the addresses it has now.
+/// One configured member and what it stands for now.
+#[derive(Default)]
 struct Slot {
-    origin: Arc<Origin>,
-    addresses: Vec<Address>,
+    found: Vec<Found>,
     asked: bool,
+}
+
+/// A server's name and the addresses it has now.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub origin: Arc<Origin>,
+    /// Sorted, each once.
+    pub addresses: Vec<Address>,
+}
+
+impl Found {
+    pub(super) fn new(origin: Arc<Origin>, mut addresses: Vec<Address>) -> Self {
+        addresses.sort_unstable();
+        addresses.dedup();
+        Self { origin, addresses }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.origin, &other.origin) && self.addresses == other.addresses
+    }
 }
 
 #[derive(Default)]
@@ -45,19 +70,16 @@ struct MemberSet {
 }
 
 impl Pool {
-    /// A pool whose members have no address yet; see [`Pool::set_addresses`].
-    pub(super) fn new(
-        config: config::Pool,
-        s3: Option<S3>,
-        origins: Vec<Arc<Origin>>,
-        metrics: OriginMetrics,
-    ) -> Self {
-        let slots: Vec<_> =
-            origins.into_iter().map(|origin| Slot { origin, addresses: Vec::new(), asked: false }).collect();
+    /// A pool whose members have no address yet; see [`Pool::set`].
+    pub(super) fn new(config: config::Pool, s3: Option<S3>, maker: Maker, metrics: OriginMetrics) -> Self {
+        let slots: Vec<_> = config.members.iter().map(|_| Slot::default()).collect();
         Self {
             name: config.name.as_str().into(),
+            gate: Gate::new(&config),
+            budget_left: metrics.budget.with_label_values(&[config.name.as_str()]),
             budget: Budget::new(config.retry.budget, Instant::now()),
             s3,
+            maker,
             metrics,
             set: ArcSwap::from_pointee(MemberSet::default()),
             unresolved: watch::Sender::new(slots.len()),
@@ -68,16 +90,16 @@ impl Pool {
         }
     }
 
-    /// What a configured member resolves to now; `None` when the resolution failed, which keeps what it had.
-    pub(super) fn set_addresses(&self, slot: usize, addresses: Option<Vec<Address>>) {
+    /// What a configured member stands for now; `None` when the resolution failed, which keeps what it had.
+    pub(super) fn set(&self, slot: usize, found: Option<Vec<Found>>) {
         let mut slots = self.slots.lock();
         if let Some(slot) = slots.get_mut(slot) {
             let first = !std::mem::replace(&mut slot.asked, true);
-            if let Some(mut addresses) = addresses {
-                addresses.sort_unstable();
-                addresses.dedup();
-                if slot.addresses != addresses {
-                    slot.addresses = addresses;
+            if let Some(found) = found {
+                let same = found.len() == slot.found.len()
+                    && found.iter().zip(&slot.found).all(|(new, old)| new.is_same(old));
+                if !same {
+                    slot.found = found;
                     self.rebuild(&slots);
                 }
             }
@@ -87,16 +109,21 @@ impl Pool {
         }
     }
 
+    /// What a configured member stood for when it was last resolved.
+    pub(super) fn found(&self, slot: usize) -> Vec<Found> {
+        self.slots.lock().get(slot).map(|slot| slot.found.clone()).unwrap_or_default()
+    }
+
     /// Members that stay keep their state: breaker, load, connections.
     fn rebuild(&self, slots: &[Slot]) {
         let old = self.set.load();
         let known: HashMap<(usize, Address), &Arc<Member>> =
             old.members.iter().map(|m| ((Arc::as_ptr(&m.origin) as usize, m.address), m)).collect();
         let mut members: Vec<Arc<Member>> = Vec::new();
-        for slot in slots {
-            for &address in &slot.addresses {
-                let kept = known.get(&(Arc::as_ptr(&slot.origin) as usize, address)).map(|m| Arc::clone(m));
-                members.push(kept.unwrap_or_else(|| Arc::new(Member::new(slot.origin.clone(), address))));
+        for found in slots.iter().flat_map(|slot| &slot.found) {
+            for &address in &found.addresses {
+                let kept = known.get(&(Arc::as_ptr(&found.origin) as usize, address)).map(|m| Arc::clone(m));
+                members.push(kept.unwrap_or_else(|| Arc::new(Member::new(found.origin.clone(), address))));
             }
         }
         let places: Vec<_> = members.iter().map(|m| m.place).collect();
@@ -133,7 +160,9 @@ impl Pool {
     pub(super) fn choose(&self, key: u64, tried: &[u64]) -> Option<Attempt> {
         let set = self.set.load();
         let now = Instant::now();
-        let at_home = |m: &Member| self.config.zone.is_empty() || m.origin.zone == self.config.zone;
+        let at_home = |m: &Member| {
+            !m.origin.spare && (self.config.zone.is_empty() || m.origin.zone == self.config.zone)
+        };
         let weight_of = |fits: &dyn Fn(&Member) -> bool| -> u64 {
             set.members.iter().filter(|m| m.is_up() && fits(m)).map(|m| u64::from(m.place.weight)).sum()
         };
@@ -173,6 +202,34 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// A request came: it pays its share for retries.
+    pub(super) fn deposit(&self) {
+        self.budget_left.set(self.budget.deposit());
+    }
+
+    /// Takes a retry out of the budget, if it is not spent.
+    pub(super) fn spend(&self) -> bool {
+        let granted = self.budget.withdraw(Instant::now());
+        let counter = if granted { &self.metrics.retries } else { &self.metrics.budget_exhausted };
+        counter.with_label_values(&[self.name.as_ref()]).inc();
+        granted
+    }
+
+    /// Leave to ask a member that is not one of the set, if its breaker gives it.
+    pub(super) fn begin(&self, member: &Arc<Member>) -> Option<Attempt> {
+        Attempt::begin(member, &self.in_flight, Instant::now())
+    }
+
+    /// Whether `member` can be ejected for what may be the request's fault: an answer like all others would have
+    /// given, or a slow one. Half of the pool stays in whatever is asked, so that no client can empty a pool by
+    /// asking for what fails everywhere.
+    pub(super) fn can_spare(&self, member: &Member) -> bool {
+        let set = self.set.load();
+        let is_other = |other: &&Arc<Member>| other.place.identity != member.place.identity;
+        let down = set.members.iter().filter(is_other).filter(|other| !other.is_up()).count();
+        (down + 1) * 2 <= set.members.len()
     }
 
     /// Where members that are not on a ring begin.

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body_util::combinators::BoxBody;
 
 use super::body::OriginBody;
+use super::tunnel::OriginTunnel;
 
 /// Any error of a request's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -33,6 +34,12 @@ pub struct OriginRequest {
     pub body: RequestBody,
     /// Position on the ring: a hash of the cache key.
     pub key: u64,
+    /// Whether trailers are taken (`TE: trailers`), without which gRPC servers refuse to talk.
+    pub trailers: bool,
+    /// The protocol to change to (`Upgrade`, RFC 9110 §7.8); HTTP/1.1 only, ignored on HTTP/2.
+    pub upgrade: Option<HeaderValue>,
+    /// Something stored can be served if this fails: the body is waited for longer before the head is handed on.
+    pub stand_in: bool,
     /// For 1xx responses.
     pub on_informational: Option<OnInformational>,
 }
@@ -55,6 +62,8 @@ pub struct OriginResponse {
     pub headers: HeaderMap,
     /// Frames as they come.
     pub body: OriginBody,
+    /// The connection itself, if this is the 101 that was asked for.
+    pub tunnel: Option<OriginTunnel>,
     /// How it was got.
     pub trip: Trip,
 }

@@ -25,9 +25,10 @@ pub(super) fn is_replayable(method: &Method, body_is_empty: bool) -> bool {
     idempotent && body_is_empty
 }
 
-/// Whether another attempt may do better than this answer. S3's 500 (InternalError) asks to be retried.
-pub(super) fn is_retryable_status(status: StatusCode, s3: bool) -> bool {
-    matches!(status.as_u16(), 502..=504) || (s3 && status.as_u16() == 500)
+/// Whether another attempt may do better than this answer. S3's 500 (InternalError) asks to be retried; of other
+/// members it may be one's own trouble, and asking another costs nothing but the budget.
+pub(super) const fn is_retryable_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502..=504)
 }
 
 /// How long to wait before attempt `n` (the first retry is 1): full jitter over a doubling range.
@@ -74,10 +75,11 @@ impl Budget {
         Self { share, state: Mutex::new((FLOOR, now)) }
     }
 
-    /// A request came.
-    pub(super) fn deposit(&self) {
+    /// A request came; how many retries there are now.
+    pub(super) fn deposit(&self) -> f64 {
         let mut state = self.state.lock();
         state.0 = (state.0 + self.share).min(SAVINGS);
+        state.0
     }
 
     /// Whether a retry may be made now.
@@ -114,15 +116,9 @@ mod tests {
         ] {
             assert_eq!(is_replayable(&method, empty), yes, "{method} {empty}");
         }
-        for (status, plain, s3) in [
-            (200, false, false),
-            (500, false, true),
-            (501, false, false),
-            (502, true, true),
-            (504, true, true),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!((is_retryable_status(status, false), is_retryable_status(status, true)), (plain, s3));
+        for (status, yes) in [(200, false), (404, false), (500, true), (501, false), (502, true), (504, true)]
+        {
+            assert_eq!(is_retryable_status(StatusCode::from_u16(status).unwrap()), yes, "{status}");
         }
     }
 
@@ -160,11 +156,15 @@ mod tests {
         let budget = Budget::new(0.2, now);
         let granted = |n: usize, at| (0..n).filter(|_| budget.withdraw(at)).count();
         assert_eq!(granted(50, now), 10, "the floor");
-        (0..100).for_each(|_| budget.deposit());
+        (0..100).for_each(|_| {
+            budget.deposit();
+        });
         let saved = granted(50, now);
         assert!((19..=20).contains(&saved), "{saved} of 100 requests at 0.2");
         assert_eq!(granted(50, now + Duration::from_secs(3600)), 10, "the floor fills again");
-        (0..10_000).for_each(|_| budget.deposit());
+        (0..10_000).for_each(|_| {
+            budget.deposit();
+        });
         assert_eq!(granted(1000, now + Duration::from_secs(3600)), 100, "savings end");
         assert!(!Budget::new(0.0, now).withdraw(now));
     }

@@ -1,4 +1,4 @@
-//! The bytes to and from a member: TCP, or TLS over it, and whether anything came back yet.
+//! The bytes to and from a member: TCP, TLS over it, or a Unix socket, and whether anything came back yet.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// Counts (decrypted) bytes received, which tells a connection that was dead when it was taken up from one that
@@ -23,6 +23,7 @@ impl Received {
 
 enum Inner {
     Tcp(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -36,6 +37,10 @@ impl Wire {
         Self { inner: Inner::Tcp(stream), received: Received::default() }
     }
 
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self { inner: Inner::Unix(stream), received: Received::default() }
+    }
+
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
         Self { inner: Inner::Tls(Box::new(stream)), received: Received::default() }
     }
@@ -47,7 +52,7 @@ impl Wire {
     /// Whether the other side picked HTTP/2 by ALPN; `None` where there was no choice.
     pub(super) fn negotiated_h2(&self) -> Option<bool> {
         match &self.inner {
-            Inner::Tcp(_) => None,
+            Inner::Tcp(_) | Inner::Unix(_) => None,
             Inner::Tls(tls) => Some(tls.get_ref().1.alpn_protocol() == Some(b"h2")),
         }
     }
@@ -62,6 +67,7 @@ impl AsyncRead for Wire {
         let before = buf.filled().len();
         let polled = match &mut self.inner {
             Inner::Tcp(io) => Pin::new(io).poll_read(cx, buf),
+            Inner::Unix(io) => Pin::new(io).poll_read(cx, buf),
             Inner::Tls(io) => Pin::new(io.as_mut()).poll_read(cx, buf),
         };
         self.received.0.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
@@ -73,6 +79,7 @@ impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.inner {
             Inner::Tcp(io) => Pin::new(io).poll_write(cx, buf),
+            Inner::Unix(io) => Pin::new(io).poll_write(cx, buf),
             Inner::Tls(io) => Pin::new(io.as_mut()).poll_write(cx, buf),
         }
     }
@@ -84,6 +91,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         match &mut self.inner {
             Inner::Tcp(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+            Inner::Unix(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Inner::Tls(io) => Pin::new(io.as_mut()).poll_write_vectored(cx, bufs),
         }
     }
@@ -91,6 +99,7 @@ impl AsyncWrite for Wire {
     fn is_write_vectored(&self) -> bool {
         match &self.inner {
             Inner::Tcp(io) => io.is_write_vectored(),
+            Inner::Unix(io) => io.is_write_vectored(),
             Inner::Tls(io) => io.is_write_vectored(),
         }
     }
@@ -98,6 +107,7 @@ impl AsyncWrite for Wire {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.inner {
             Inner::Tcp(io) => Pin::new(io).poll_flush(cx),
+            Inner::Unix(io) => Pin::new(io).poll_flush(cx),
             Inner::Tls(io) => Pin::new(io.as_mut()).poll_flush(cx),
         }
     }
@@ -105,6 +115,7 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.inner {
             Inner::Tcp(io) => Pin::new(io).poll_shutdown(cx),
+            Inner::Unix(io) => Pin::new(io).poll_shutdown(cx),
             Inner::Tls(io) => Pin::new(io.as_mut()).poll_shutdown(cx),
         }
     }

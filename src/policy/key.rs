@@ -69,6 +69,18 @@ fn write_query(out: &mut KeyText, query: &str, rules: &CacheRules) {
     }
 }
 
+/// What of the query an origin may see when the response is stored for everybody: what the key tells apart, in
+/// the client's order. A parameter outside the key would let one client choose what all others get.
+pub fn keyed_query<'q>(query: &'q str, rules: &CacheRules) -> Option<Cow<'q, str>> {
+    match &rules.query {
+        QueryKey::All => return Some(query.into()),
+        QueryKey::None => return None,
+        _ => {}
+    }
+    let kept: Vec<&str> = query.split('&').filter(|p| counts(&rules.query, &decoded_name(p))).collect();
+    if kept.is_empty() { None } else { Some(kept.join("&").into()) }
+}
+
 fn decoded_name(parameter: &str) -> Cow<'_, [u8]> {
     let name = parameter.split('=').next().unwrap_or_default();
     percent_decode_str(name).into()
@@ -174,6 +186,21 @@ mod tests {
         let mut out = KeyText::new();
         key_text(&mut out, "h", "/p", query, &headers(request), &rules);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn an_origin_sees_of_the_query_what_the_key_tells_apart() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for (query, sent) in [
+            (QueryKey::All, Some("b=2&a=1&utm_x=3")),
+            (QueryKey::None, None),
+            (QueryKey::Include(list(&["a"])), Some("a=1")),
+            (QueryKey::Exclude(list(&["utm_*"])), Some("b=2&a=1")),
+            (QueryKey::Include(list(&["c"])), None),
+        ] {
+            let rules = CacheRules { query, ..rules() };
+            assert_eq!(keyed_query("b=2&a=1&utm_x=3", &rules).as_deref(), sent);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::HttpService;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_rustls::server::TlsStream;
@@ -130,6 +131,7 @@ pub async fn serve<H: Handler>(
         state,
         limits: worker.limits.clone(),
         redirect: listener.redirect,
+        takeover: Mutex::new(None),
     });
     if service.peer.http2 {
         http2(stream, prefix, service, &worker).await
@@ -145,7 +147,15 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
     let io = GuardedIo::new(stream, prefix, Some(scan), service.state.clone());
     let mut connection = worker.protocols.http1.serve_connection(TokioIo::new(io), calls(service.clone()));
     let end = drive(Pin::new(&mut connection), &service.state, &worker.drain).await;
-    let io = connection.into_parts().io.into_inner();
+    let parts = connection.into_parts();
+    let io = parts.io.into_inner();
+    let takeover = service.takeover.lock().take();
+    if let (End::Done(Ok(())), Some(takeover)) = (&end, takeover) {
+        if let Some(raw) = io.into_raw(&parts.read_buf) {
+            takeover.run(Box::new(raw)).await;
+        }
+        return;
+    }
     if let Some(refusal) = io.refused() {
         service.handler.refuse(refusal, &service.peer);
     }
@@ -183,10 +193,7 @@ fn calls<H: Handler>(
     Error = Infallible,
     Future: Future<Output = Result<Answer<H>, Infallible>> + Send + 'static,
 > {
-    hyper::service::service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok(service.call(request).await) }
-    })
+    hyper::service::service_fn(move |request| service.call(request))
 }
 
 impl<S, B> Connection for http1::Connection<TokioIo<GuardedIo>, S>

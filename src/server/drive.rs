@@ -48,6 +48,15 @@ pub async fn drive<C: Connection>(mut connection: Pin<&mut C>, state: &ConnState
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(End::Done(result));
             }
+            if state.gathered() {
+                // All that was ready is gathered: now it is written, in one piece.
+                state.set_flushing(true);
+                let polled = connection.as_mut().poll(cx);
+                state.set_flushing(false);
+                if let Poll::Ready(result) = polled {
+                    return Poll::Ready(End::Done(result));
+                }
+            }
             match timer.due(cx, state) {
                 None => return Poll::Pending,
                 Some(Due::Head) => state.set_overdue(),

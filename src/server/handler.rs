@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,18 +13,23 @@ use crate::http::refusal::Refusal;
 /// An error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// An answer, or the promise of one. What is known at once costs no future: a hit is a function call.
+pub enum Handled<B> {
+    /// Here it is.
+    Now(http::Response<B>),
+    /// It takes waiting.
+    Later(Pin<Box<dyn Future<Output = http::Response<B>> + Send>>),
+}
+
 /// Answers requests. Each worker thread has its own value and clones it for each connection.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// What its responses carry. Dropped when the last byte was handed to the connection, or when the client
     /// is gone.
     type Body: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
 
-    /// Answers one request, whose head is within the limits. The future is dropped if the client goes away.
-    fn handle(
-        &self,
-        request: http::Request<Incoming>,
-        peer: &Arc<Peer>,
-    ) -> impl Future<Output = http::Response<Self::Body>> + Send;
+    /// Answers one request, whose head is within the limits: at once, or by a future that is dropped if the
+    /// client goes away.
+    fn handle(&self, request: http::Request<Incoming>, peer: &Arc<Peer>) -> Handled<Self::Body>;
 
     /// The server has answered by itself: count it, log it.
     fn refuse(&self, refusal: Refusal, peer: &Arc<Peer>);

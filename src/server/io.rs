@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::scan::Scan;
@@ -34,7 +35,15 @@ pub struct GuardedIo {
     /// A refusal waits for a response to end; wake this then.
     reader: Option<Waker>,
     refused: Option<Refusal>,
+    /// HTTP/2: small writes are gathered.
+    gathers: bool,
+    /// Small writes until the next flush. h2 writes each DATA frame by itself; gathered, a burst of
+    /// responses is one TLS record and one system call.
+    gathered: BytesMut,
 }
+
+/// Writes of up to so many bytes are gathered, and a flush is forced at so many in all: a full TLS record.
+const GATHER: usize = 16 * 1024;
 
 /// An answer of our own that is being written.
 #[derive(Debug)]
@@ -46,7 +55,18 @@ struct Answer {
 impl GuardedIo {
     /// `prefix` was read from `stream` already. `scan` is for HTTP/1; HTTP/2 has none.
     pub fn new(stream: Stream, prefix: Vec<u8>, scan: Option<Scan>, state: Arc<ConnState>) -> Self {
-        Self { stream, prefix, scan, state, answer: None, reader: None, refused: None }
+        let http2 = scan.is_none();
+        Self {
+            stream,
+            prefix,
+            scan,
+            state,
+            answer: None,
+            reader: None,
+            refused: None,
+            gathers: http2,
+            gathered: BytesMut::new(),
+        }
     }
 
     /// What this layer has answered with, if it has.
@@ -69,6 +89,17 @@ impl GuardedIo {
         let _ = tokio::time::timeout(LINGER, goodbye).await;
     }
 
+    /// Bytes as they come from now on, after `ahead`, which hyper has read; `None` if some are lost: they came
+    /// before the response did, and were taken for a request that could not be.
+    pub fn into_raw(mut self, ahead: &[u8]) -> Option<Self> {
+        let scan = self.scan.take()?;
+        if scan.lost() || scan.refused().is_some() {
+            return None;
+        }
+        self.prefix.splice(..0, ahead.iter().copied());
+        Some(self)
+    }
+
     fn begin_answer(&mut self, refusal: Refusal) {
         self.refused = Some(refusal);
         if let Some(scan) = &mut self.scan {
@@ -85,6 +116,35 @@ impl GuardedIo {
             let wrote = Pin::new(&mut self.stream).poll_write(cx, &answer.bytes[answer.written..]);
             answer.written += ready!(noted(&self.state, wrote))?;
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps a small write for the next flush; larger ones go out behind what is kept.
+    fn poll_gather(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if self.gathered.len() + length > GATHER {
+            ready!(self.poll_gathered(cx))?;
+        }
+        if length > GATHER {
+            let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+            return noted(&self.state, wrote);
+        }
+        self.gathered.reserve(length);
+        bufs.iter().for_each(|buf| self.gathered.extend_from_slice(buf));
+        self.state.set_gathered(true);
+        Poll::Ready(Ok(length))
+    }
+
+    /// Ready when nothing gathered is left to write.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let wrote = Pin::new(&mut self.stream).poll_write(cx, &self.gathered);
+            match ready!(noted(&self.state, wrote))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                wrote => self.gathered.advance(wrote),
+            }
+        }
+        self.state.set_gathered(false);
         Poll::Ready(Ok(()))
     }
 
@@ -177,6 +237,9 @@ impl AsyncWrite for GuardedIo {
         if this.intercept(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
+        if this.gathers {
+            return this.poll_gather(cx, &[IoSlice::new(buf)]);
+        }
         let wrote = Pin::new(&mut this.stream).poll_write(cx, buf);
         noted(&this.state, wrote)
     }
@@ -190,6 +253,9 @@ impl AsyncWrite for GuardedIo {
         if this.intercept(bufs.first().map_or(&[], |first| first)) {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
+        if this.gathers {
+            return this.poll_gather(cx, bufs);
+        }
         let wrote = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         noted(&this.state, wrote)
     }
@@ -201,6 +267,10 @@ impl AsyncWrite for GuardedIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_answer(cx))?;
+        if this.gathers && this.state.gathered() && !this.state.flushing() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_gathered(cx))?;
         let flushed = Pin::new(&mut this.stream).poll_flush(cx);
         ready!(noted(&this.state, flushed))?;
         if this.scan.is_some()
@@ -217,7 +287,9 @@ impl AsyncWrite for GuardedIo {
         if self.scan.is_some() {
             return self.poll_flush(cx);
         }
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_gathered(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 

@@ -21,12 +21,14 @@ mod serve;
 mod service;
 mod state;
 mod stream;
+mod takeover;
 pub mod tls;
 
 #[cfg(test)]
 mod tests;
 
 pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind};
-pub use handler::{BoxError, Handler, Peer, PeerAddr, TlsInfo};
+pub use handler::{BoxError, Handled, Handler, Peer, PeerAddr, TlsInfo};
 pub use metrics::ServerMetrics;
 pub use serve::{Running, ServeError};
+pub use takeover::{Duplex, Takeover};

@@ -1,20 +1,23 @@
 //! From hyper to the handler: what is refused before it is called, and what happens when it panics.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 
-use super::handler::{Handler, Peer};
+use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
+use super::takeover::Takeover;
 use crate::config::Limits;
 use crate::http::refusal::Refusal;
 
@@ -31,25 +34,44 @@ pub struct Service<H> {
     pub limits: Arc<Limits>,
     /// `redirect_https`: the port to go to.
     pub redirect: Option<u16>,
+    /// HTTP/1: who has the connection when hyper is done with it.
+    pub takeover: Mutex<Option<Takeover>>,
 }
 
 impl<H: Handler> Service<H> {
     /// Answers one request, in every case.
-    pub async fn call(&self, request: Request<Incoming>) -> Response<Tracked<H::Body>> {
+    pub fn call(self: &Arc<Self>, request: Request<Incoming>) -> Called<H::Body> {
         let in_flight = InFlight::begin(self.state.clone(), self.peer.http2);
         if let Err(refusal) = self.check(&request) {
-            return self.refuse(refusal, in_flight);
+            return Called::now(self.refuse(refusal, in_flight));
         }
         if let Some(port) = self.redirect {
-            return match location(&request, port) {
+            return Called::now(match location(&request, port) {
                 Ok(location) => redirect(location, in_flight),
                 Err(refusal) => self.refuse(refusal, in_flight),
-            };
+            });
         }
-        match unwound(self.handler.handle(request, &self.peer)).await {
-            Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
-            Err(Panicked) => self.refuse(Refusal::Internal, in_flight),
+        // After a panic nothing of this request is looked at again, so no broken state is.
+        match catch_unwind(AssertUnwindSafe(|| self.handler.handle(request, &self.peer))) {
+            Ok(Handled::Now(response)) => Called::now(self.handled(response, in_flight)),
+            Ok(Handled::Later(future)) => {
+                let service = Arc::clone(self);
+                Called::Later(Box::pin(async move {
+                    match unwound(future).await {
+                        Ok(response) => service.handled(response, in_flight),
+                        Err(Panicked) => service.refuse(Refusal::Internal, in_flight),
+                    }
+                }))
+            }
+            Err(_) => Called::now(self.refuse(Refusal::Internal, in_flight)),
         }
+    }
+
+    fn handled(&self, mut response: Response<H::Body>, in_flight: InFlight) -> Response<Tracked<H::Body>> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
+        }
+        response.map(|body| Tracked::handler(body, in_flight))
     }
 
     fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
@@ -116,6 +138,34 @@ fn redirect<B>(location: HeaderValue, in_flight: InFlight) -> Response<Tracked<B
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
     response.headers_mut().insert(header::LOCATION, location);
     response
+}
+
+/// A call under way, as hyper wants it.
+pub enum Called<B> {
+    /// Answered already; none once hyper has taken it.
+    Now(Option<Response<Tracked<B>>>),
+    /// Being answered.
+    Later(Pin<Box<dyn Future<Output = Response<Tracked<B>>> + Send>>),
+}
+
+impl<B> Called<B> {
+    fn now(response: Response<Tracked<B>>) -> Self {
+        Self::Now(Some(response))
+    }
+}
+
+impl<B: Unpin> Future for Called<B> {
+    type Output = Result<Response<Tracked<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // hyper does not poll again what was ready.
+            Called::Now(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
+            Called::Later(future) => future.as_mut().poll(cx).map(Ok),
+        }
+    }
 }
 
 /// The handler panicked; the panic hook has reported where.

@@ -63,6 +63,10 @@ pub struct ConnState {
     fresh: AtomicBool,
     /// Since when the socket takes nothing.
     blocked_since: AtomicU64,
+    /// HTTP/2: writes are gathered and wait for a flush.
+    gathered: AtomicBool,
+    /// HTTP/2: a flush is meant now, not merely passed by.
+    flushing: AtomicBool,
     /// HTTP/2: bodies that have a frame out and were not asked for the next.
     waiting: AtomicU32,
     /// HTTP/2: when a body was last asked.
@@ -88,6 +92,8 @@ impl ConnState {
             head_since: AtomicU64::new(0),
             fresh: AtomicBool::new(true),
             blocked_since: AtomicU64::new(0),
+            gathered: AtomicBool::new(false),
+            flushing: AtomicBool::new(false),
             waiting: AtomicU32::new(0),
             taken_at: AtomicU64::new(0),
             going_since: AtomicU64::new(0),
@@ -99,6 +105,26 @@ impl ConnState {
     /// The clock all times here are read from.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// Whether writes are gathered and wait for a flush.
+    pub fn gathered(&self) -> bool {
+        self.gathered.load(Relaxed)
+    }
+
+    /// Writes are gathered, or no longer.
+    pub fn set_gathered(&self, gathered: bool) {
+        self.gathered.store(gathered, Relaxed);
+    }
+
+    /// Whether a flush is meant: h2 flushes after each DATA frame, the driver once per poll.
+    pub fn flushing(&self) -> bool {
+        self.flushing.load(Relaxed)
+    }
+
+    /// A flush is meant from now on, or no longer.
+    pub fn set_flushing(&self, flushing: bool) {
+        self.flushing.store(flushing, Relaxed);
     }
 
     /// A request has reached the service.

@@ -7,6 +7,7 @@ use super::token::Token;
 use super::{Changes, DenyReason, Grant, SignedRequest, carrier};
 use crate::config::{self, PathPattern, SignedScheme};
 use crate::http::time::Time;
+use crate::http::uniform;
 
 /// What guards a route; built once per `RouteSettings`.
 #[derive(Debug)]
@@ -27,7 +28,8 @@ impl Verifiers {
             let scheme: Box<dyn Scheme> = match table.scheme {
                 SignedScheme::Token => Box::new(Token::new(table)),
             };
-            Table { paths: table.paths.clone(), scheme }
+            let paths = table.paths.iter().map(|path| PathPattern::new(uniform::pattern(path.as_str())));
+            Table { paths: paths.collect(), scheme }
         };
         Self { tables: tables.iter().map(table).collect() }
     }
@@ -76,10 +78,12 @@ impl Verifiers {
 }
 
 impl Table {
-    /// An escaped slash is another path to us and the same key to S3 (`/private%2Fa`), so both readings count.
+    /// An escaped slash is another path to us and the same key to S3 (`/private%2Fa`), so each reading counts.
     fn guards(&self, path: &str) -> bool {
         let listed = |path: &str| self.paths.iter().any(|pattern| pattern.matches(path));
-        listed(path) || (path.contains('%') && listed(&percent_decode_str(path).decode_utf8_lossy()))
+        listed(path)
+            || listed(&uniform::path(path))
+            || (path.contains('%') && listed(&percent_decode_str(path).decode_utf8_lossy()))
     }
 }
 
@@ -138,6 +142,12 @@ mod tests {
         assert_eq!(verify(&[], "/private/a", "token=x", &headers), Ok(public));
         for guarded in ["/private/a", "/private%2Fa", "/private%2fa"] {
             assert_eq!(verify(&tables, guarded, "a=1", &headers), Err(DenyReason::Missing), "{guarded}");
+        }
+        for pattern in ["/private$/*", "/private%24/*"] {
+            for guarded in ["/private$/a", "/private%24/a", "/private%24%2Fa%20b"] {
+                let verified = verify(&[table(pattern, "token", "k")], guarded, "a=1", &headers);
+                assert_eq!(verified, Err(DenyReason::Missing), "{pattern} {guarded}");
+            }
         }
     }
 

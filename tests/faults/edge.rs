@@ -1,100 +1,91 @@
-//! The built edge as a process of its own.
+//! The edge under test, with settings that are sensible for origins that answer within milliseconds.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::client::ask;
+use seawall::cli::serve::{self, Running};
+use seawall::edge::clock::Clock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::origin::Origin;
 
-/// A running edge; killed when dropped.
+/// `pool.breaker.open_for` of [`QUICK`].
+pub const OPEN_FOR: Duration = Duration::from_millis(500);
+
+/// For origins that answer within milliseconds, and tests that do not want to wait.
+pub const QUICK: &str = r#"
+[pool.timeouts]
+connect = "500ms"
+first_byte = "2s"
+idle = "2s"
+[pool.retry]
+backoff = "10ms"
+hedge_after = "50ms"
+[pool.breaker]
+open_for = "500ms"
+[pool.health]
+path = "/health"
+interval = "500ms"
+timeout = "400ms"
+unhealthy_after = 2
+healthy_after = 1
+"#;
+
+/// A running edge.
 pub struct Edge {
-    child: Child,
+    running: Running,
+    /// Its listener.
     pub address: SocketAddr,
-    pub admin: SocketAddr,
-    /// From its start until it listened.
-    pub ready_after: Duration,
+    admin: SocketAddr,
 }
 
 impl Edge {
-    /// Starts it with its cache in `folder`, and waits until it listens.
-    pub fn start(folder: &Path, origin: &Origin, capacity: &str) -> Self {
-        let toml = folder.join("edge.toml");
-        let text = format!(
-            "[server]\nthreads = 2\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
-             [cache.memory]\ncapacity = \"2MiB\"\n\
-             [cache.disk]\npath = \"cache\"\ncapacity = \"{capacity}\"\nadmission = \"all\"\n\
-             [[pool]]\nname = \"origin\"\nmembers = [{{ url = \"http://{}\" }}]\n\
-             [[site]]\nhosts = [\"test.example\"]\npool = \"origin\"\nmethods = [\"GET\", \"PUT\"]\n\
-             [admin]\naddress = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n",
-            origin.address()
+    /// Over these origins, with `pool` as further settings of their pool.
+    pub async fn start(origins: &[Origin], pool: &str) -> Self {
+        let members: Vec<_> =
+            origins.iter().map(|origin| format!("{{ url = \"http://{}\" }}", origin.address)).collect();
+        let toml = format!(
+            r#"
+[server]
+threads = 2
+shutdown_timeout = "2s"
+[[listener]]
+address = "127.0.0.1:0"
+[[pool]]
+name = "origin"
+members = [{}]
+{pool}
+[[site]]
+hosts = ["faults.example"]
+pool = "origin"
+[admin]
+address = "127.0.0.1:0"
+[log]
+level = "error"
+"#,
+            members.join(", ")
         );
-        fs::write(&toml, text).unwrap();
-        let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_seawall"))
-            .args(["serve", "--config"])
-            .arg(&toml)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                assert!(!line.contains("panicked"), "the edge: {line}");
-                let _ = sender.send(line);
-            }
-        });
-        let address = |message: &str| loop {
-            let line = receiver.recv_timeout(Duration::from_secs(20)).expect("the edge listens");
-            if line.contains(&format!("\"message\":\"{message}\"")) {
-                let from = line.find("127.0.0.1:").unwrap();
-                let end = line[from..].find(['"', ')']).unwrap();
-                return line[from..from + end].parse().unwrap();
-            }
-        };
-        let (address, admin) = (address("listening"), address("admin listening"));
-        Self { child, address, admin, ready_after: began.elapsed() }
+        let config = seawall::config::load_from(&toml, "edge.toml", std::iter::empty::<(String, String)>());
+        let config = config.unwrap_or_else(|errors| panic!("{errors}\nin\n{toml}"));
+        let start = tokio::task::spawn_blocking(move || serve::start(config, Clock::system()));
+        let running = start.await.unwrap().unwrap();
+        let (address, admin) = (running.addresses()[0].address, running.admin_address().unwrap());
+        Self { running, address, admin }
     }
 
-    /// The sum of a metric's samples.
-    pub fn metric(&self, name: &str) -> f64 {
-        let seen = ask(self.admin, "GET", "/metrics").unwrap();
-        let text = String::from_utf8(seen.body).unwrap();
-        let samples = text.lines().filter(|line| line.starts_with(name));
-        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    /// A scrape.
+    pub async fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.admin).await.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
     }
 
-    /// Waits until the index of its cache is read.
-    pub fn recovered(&self) {
-        let began = Instant::now();
-        while self.metric("seawall_disk_recovery_seconds") == 0.0 {
-            assert!(began.elapsed() < Duration::from_secs(20), "recovery does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Whether it still runs.
-    pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// SIGKILL.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Drains and stops it.
+    pub async fn stop(self) {
+        tokio::task::spawn_blocking(move || self.running.stop()).await.unwrap();
     }
 }

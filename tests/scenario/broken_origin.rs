@@ -8,7 +8,8 @@ async fn without_retries() -> World {
     World::new().pool(NO_RETRY).start().await
 }
 
-/// The client sees the break (if the head is not yet on its way when the body breaks, there is no response at all), and the next one gets the whole from the origin: the part was not stored.
+/// The client sees the break, as a refusal if the head was not yet on its way, and the next one gets the whole from
+/// the origin: the part was not stored.
 async fn breaks_and_is_not_stored(broken: Answer) {
     let world = without_retries().await;
     world.origin().then(Expect::get("/a"), broken);
@@ -17,6 +18,7 @@ async fn breaks_and_is_not_stored(broken: Answer) {
     match seen {
         Err(Broken::Cut { body }) => assert!(b"hello".starts_with(&body), "{body:?}"),
         Err(Broken::NoResponse) => {}
+        Ok(refused) if refused.status == 502 => drop(refused.assert_refused(502, "origin_broken")),
         other => panic!("the client should see the response break: {other:?}"),
     }
     world.get("/a").await.assert_stored(200, "hello world");
@@ -54,7 +56,8 @@ async fn a_body_with_a_broken_chunk_is_never_stored() {
 #[tokio::test]
 async fn over_h2_a_broken_body_is_a_reset_stream() {
     let world = without_retries().await;
-    world.origin().always("/a", Answer::fresh("hello", 60).cut_short_by(6));
+    let large = "x".repeat(100_000);
+    world.origin().always("/a", Answer::fresh(large, 60).cut_short_by(6));
     world.origin().always("/b", Answer::fresh("fine", 60));
     let h2 = world.h2().await;
     assert!(h2.request("GET", "/a", &[]).await.is_err());
@@ -161,4 +164,55 @@ async fn a_post_that_may_have_been_heard_is_not_sent_twice() {
     let seen = world.client().request("POST", "/order").body("one").send().await;
     seen.assert_refused(502, "origin_broken");
     assert_eq!(world.origins().iter().map(|origin| origin.count()).sum::<usize>(), 1);
+}
+
+#[tokio::test]
+async fn a_small_body_that_breaks_off_is_asked_for_again_before_the_client_hears_of_it() {
+    let world = World::start().await;
+    for cut in [Answer::fresh("hello", 60).cut_short_by(6), Answer::fresh("hello", 60).reset_short_by(6)] {
+        world.origin().then(Expect::get("/a"), cut);
+    }
+    world.origin().then(Expect::get("/a"), Answer::fresh("hello world", 60));
+    world.get("/a").await.assert_stored(200, "hello world");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_does_not_take_the_place_of_a_stale_one() {
+    let world = without_retries().await;
+    let lasting = "max-age=10, stale-if-error=60";
+    let (more, broken) = (Gate::new("more of the body"), "x".repeat(1000));
+    let short = Answer::ok(broken).header("Cache-Control", lasting).hold(&more).cut_short_by(6);
+    world.origin().then(Expect::get("/a"), Answer::ok("old").header("Cache-Control", lasting));
+    world.origin().then(Expect::get("/a"), short);
+    world.get("/a").await;
+    world.advance(15);
+    let client = world.client();
+    let waiting = tokio::spawn(async move { client.get("/a").send().await });
+    world.origin().got(2).await;
+    more.open();
+    waiting.await.unwrap().assert(200, "old");
+}
+
+#[tokio::test]
+async fn a_member_that_says_500_is_followed_by_the_next() {
+    let world = World::new().origins(2).pool("[pool.retry]\nbudget = 1.0").start().await;
+    world.origins()[0].always("*", Answer::status(500));
+    world.origins()[1].always("*", Answer::fresh("alive", 60));
+    for n in 0..20 {
+        world.get(&format!("/{n}")).await.assert(200, "alive");
+    }
+    assert!(world.origins()[0].count() <= 5, "five in a row eject it");
+}
+
+#[tokio::test]
+async fn a_request_that_fails_everywhere_does_not_empty_the_pool() {
+    let world = World::new().origins(2).pool("[pool.retry]\nattempts = 1").start().await;
+    for origin in world.origins() {
+        origin.always("/bad", Answer::status(500)).always("/good", Answer::ok("good"));
+    }
+    for _ in 0..40 {
+        assert_eq!(world.get("/bad").await.status, 500);
+    }
+    world.get("/good").await.assert(200, "good");
+    assert!(world.metrics().await.sum("seawall_origin_member_up", &[]) >= 1.0);
 }

@@ -63,10 +63,13 @@ async fn query_exclude_leaves_those_named_out() {
 }
 
 #[tokio::test]
-async fn what_the_key_leaves_out_still_reaches_the_origin() {
-    let world = counting("[site.cache]\nquery = \"none\"").await;
+async fn what_the_key_leaves_out_does_not_reach_the_origin_of_a_shared_response() {
+    let world = counting("[site.cache]\nquery = { exclude = [\"x\"] }").await;
     world.get("/a?x=1&y=2").await;
-    assert_eq!(world.origin().last().target, "/a?x=1&y=2");
+    assert_eq!(world.origin().last().target, "/a?y=2", "or x would choose what everybody gets");
+    let world = counting("[site.cache]\nenabled = false\nquery = \"none\"").await;
+    world.get("/a?x=1&y=2").await;
+    assert_eq!(world.origin().last().target, "/a?x=1&y=2", "nothing is shared here");
 }
 
 #[tokio::test]

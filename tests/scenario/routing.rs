@@ -93,3 +93,21 @@ async fn an_exact_host_wins_over_a_wildcard() {
     world.get("/a").await.assert(200, "exact");
     world.client().host("whatever.example").get("/a").send().await.assert(200, "any");
 }
+
+#[tokio::test]
+async fn a_rule_holds_for_every_spelling_of_its_path() {
+    for pattern in ["/api$/*", "/api%24/*"] {
+        let rule = format!("[[site.rule]]\npath = \"{pattern}\"\n[site.rule.cache]\nenabled = false");
+        let world = World::with_site(&rule).await;
+        world.origin().on("*", |_| Answer::fresh("a", 60));
+        for path in ["/api$/a", "/api%24/a", "/api%24%2Fa"] {
+            for _ in 0..2 {
+                world.get(path).await.assert(200, "a");
+            }
+            assert_eq!(world.origin().last().target, path, "the origin gets what the client sent");
+        }
+        assert_eq!(world.origin().count(), 6, "{pattern}: nothing of it is cached");
+        world.get("/apis/a").await;
+        world.get("/apis/a").await.assert_hit(200, "a");
+    }
+}

@@ -109,7 +109,11 @@ async fn a_signature_that_is_not_ours_opens_nothing() {
     let forged = token(&world, Scope::Path("/private/a"), "some other secret of 32 letters!");
     is_denied(&world, &format!("/private/a?token={forged}"), "bad_signature").await;
     let refused = world.get(&format!("/private/a?token={forged}")).await;
-    assert_eq!(refused.text(), "403 Forbidden: denied\n", "nothing about what would have been right");
+    assert_eq!(
+        refused.text(),
+        "403 Forbidden: denied (bad_signature)\n",
+        "nothing about what would have been right"
+    );
     is_denied(&world, "/private/a?token=v1.x", "malformed").await;
 }
 

@@ -121,3 +121,65 @@ async fn must_revalidate_forbids_every_stale_answer() {
     let refused = world.get("/a").await;
     assert!(refused.status == 502 || refused.status == 504, "{refused:?}");
 }
+
+#[tokio::test]
+async fn an_origin_nobody_can_reach_is_stood_in_for_without_a_window() {
+    let world = World::new().pool(NO_RETRY).start().await;
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10));
+    world.origin().then(Expect::get("/a"), Answer::raw("220 mail.example ESMTP\r\n"));
+    world.get("/a").await;
+    world.advance(15);
+    world.get("/a").await.assert(200, "old");
+    world.origin().die().await;
+    let stale = world.get("/a").await;
+    stale.assert(200, "old");
+    assert_eq!(stale.cache_status().get("detail"), Some("stale-if-error"));
+    world.advance(86_400);
+    world.get("/a").await.assert_refused(502, "origin_unreachable");
+}
+
+#[tokio::test]
+async fn a_window_of_zero_forbids_that_too() {
+    let world = World::with_site("[site.cache]\nstale_if_error = \"0s\"").await;
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10));
+    world.get("/a").await;
+    world.origin().die().await;
+    world.advance(15);
+    world.get("/a").await.assert_refused(502, "origin_unreachable");
+}
+
+#[tokio::test]
+async fn a_head_is_stood_in_for_as_a_get_is() {
+    let world = World::new().pool(NO_RETRY).start().await;
+    world.origin().then(Expect::get("/a"), lasting("old", "stale-if-error=60"));
+    world.origin().then(Expect::method("HEAD", "/a"), Answer::status(503));
+    world.get("/a").await;
+    world.advance(15);
+    for _ in 0..2 {
+        let seen = world.client().request("HEAD", "/a").send().await;
+        assert_eq!((seen.status, seen.header("content-length").as_deref()), (200, Some("3")));
+        world.origin().die().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_at_its_limit_says_so_and_serves_what_it_has() {
+    let pool = format!("max_requests = 1\nqueue = 0\n{NO_RETRY}");
+    let world = World::new().pool(&pool).start().await;
+    let slow = Gate::new("the slow answer may come");
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 10));
+    world.get("/a").await;
+    world.advance(15);
+    world.origin().then(Expect::get("/slow"), Answer::fresh("slow", 10).head_after(&slow));
+    world.origin().then(Expect::get("/b"), Answer::fresh("b", 10));
+    let client = world.client();
+    let waiting = tokio::spawn(async move { client.get("/slow").send().await });
+    world.origin().got(2).await;
+    world.get("/b").await.assert_refused(503, "overloaded");
+    world.get("/a").await.assert(200, "old");
+    slow.open();
+    waiting.await.unwrap().assert(200, "slow");
+    world.get("/b").await.assert(200, "b");
+    let metrics = world.metrics().await;
+    assert_eq!(metrics.sum("seawall_origin_overloaded_total", &[("reason", "queue_full")]), 2.0);
+}

@@ -28,6 +28,7 @@ pub struct WorldBuilder {
     members: Vec<String>,
     pool: String,
     site: String,
+    admin: String,
     more: String,
     origins: usize,
     threads: usize,
@@ -56,6 +57,12 @@ impl WorldBuilder {
     /// Under the `[[site]]` of `test.example`.
     pub fn site(mut self, toml: &str) -> Self {
         push(&mut self.site, toml);
+        self
+    }
+
+    /// In place of the `[admin]` table; it has to listen on port 0.
+    pub fn admin(mut self, toml: &str) -> Self {
+        toml.clone_into(&mut self.admin);
         self
     }
 
@@ -113,14 +120,14 @@ impl WorldBuilder {
             format!("[[pool]]\nname = \"{name}\"\nmembers = [{{ url = \"http://{}\" }}]\n", origin.address())
         };
         let others: String = others.iter().map(other).collect();
-        let Self { server, plain_listener, pool, site, more, threads, .. } = self;
+        let Self { server, plain_listener, pool, site, admin, more, threads, .. } = self;
         format!(
             "[server]\nthreads = {threads}\nshutdown_timeout = \"5s\"\n{server}\n\
              [[listener]]\naddress = \"127.0.0.1:0\"\n{plain_listener}\n\
              [[listener]]\naddress = \"127.0.0.1:0\"\n[listener.tls]\nself_signed = true\n\
              [[pool]]\nname = \"origin\"\nmembers = [{}]\n{pool}\n{others}\
              [[site]]\nhosts = [\"{HOST}\"]\npool = \"origin\"\n{site}\n\
-             [admin]\naddress = \"127.0.0.1:0\"\n{more}\n",
+             {admin}\n{more}\n",
             members.join(", ")
         )
     }
@@ -149,6 +156,7 @@ impl World {
             members: Vec::new(),
             pool: String::new(),
             site: String::new(),
+            admin: "[admin]\naddress = \"127.0.0.1:0\"".to_owned(),
             more: String::new(),
             origins: 1,
             threads: 2,
@@ -218,6 +226,11 @@ impl World {
     /// A GET of the admin listener.
     pub async fn admin(&self, target: &str) -> Seen {
         Client::of(self.edge.admin(), "localhost").get(target).send().await
+    }
+
+    /// Where the admin listener listens.
+    pub fn admin_address(&self) -> std::net::SocketAddr {
+        self.edge.admin()
     }
 
     /// A scrape in which `so` holds. A request is counted when its last byte is gone, which may be a moment after

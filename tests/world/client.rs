@@ -36,6 +36,11 @@ impl Client {
         Self { tls: false, ..self.clone() }
     }
 
+    /// What it connects to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A new connection.
     pub async fn connect(&self) -> Connection {
         self.connect_naming(&self.host).await

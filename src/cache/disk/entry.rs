@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
-use super::super::object::{Meta, Object, Touched, Variant, Whole, compact_head};
+use super::super::invalidation::{Seen, Tags};
+use super::super::key::KeyHash;
+use super::super::object::{Content, Meta, Object, Touched, Variant, Whole, compact_head};
+use super::super::slice::{Manifest, Parts, Slice};
 use super::super::variants::{MAX_VARIANTS, Variants};
 use super::record::Kind;
 use super::wire::{Reader, Writer};
@@ -24,6 +27,8 @@ pub enum Entry {
     Object(Arc<Object>),
     /// Which variants a key has.
     Variants(Arc<Variants>),
+    /// A piece of a large body.
+    Slice(Arc<Slice>),
 }
 
 const REVALIDATE: u8 = 1;
@@ -36,6 +41,7 @@ impl Entry {
         match self {
             Entry::Object(object) => object.weight(),
             Entry::Variants(variants) => variants.weight(),
+            Entry::Slice(slice) => slice.weight() + slice.of.weight(),
         }
     }
 
@@ -43,14 +49,26 @@ impl Entry {
         match self {
             Entry::Object(_) => Kind::Object,
             Entry::Variants(_) => Kind::Variants,
+            Entry::Slice(_) => Kind::Slice,
         }
     }
 
-    /// The meta; `None` when a part of it is longer than can be said.
+    /// The meta; `None` when it can't be said: a part of it is too long, or the body is one that is kept in RAM only.
     pub(super) fn meta(&self) -> Option<Vec<u8>> {
         let mut writer = Writer::default();
         match self {
-            Entry::Object(object) => write_meta(&mut writer, &object.meta),
+            Entry::Object(object) => {
+                write_meta(&mut writer, &object.meta);
+                match &object.body {
+                    Content::Whole(_) => writer.option(None, write_manifest),
+                    Content::Sliced(manifest) => writer.option(Some(&**manifest), write_manifest),
+                    Content::Part(_) => return None,
+                }
+            }
+            Entry::Slice(slice) => {
+                write_manifest(&mut writer, &slice.of);
+                writer.u64(slice.index);
+            }
             Entry::Variants(variants) => {
                 writer.bytes(&variants.key);
                 writer.count(variants.len());
@@ -63,7 +81,11 @@ impl Entry {
     /// The body, in pieces.
     pub(super) fn body(&self) -> &[Bytes] {
         match self {
-            Entry::Object(object) => object.body.pieces(),
+            Entry::Object(object) => match &object.body {
+                Content::Whole(whole) => whole.pieces(),
+                Content::Sliced(_) | Content::Part(_) => &[],
+            },
+            Entry::Slice(slice) => slice.body.pieces(),
             Entry::Variants(_) => &[],
         }
     }
@@ -72,7 +94,20 @@ impl Entry {
     pub(super) fn decode(kind: Kind, meta: &[u8], body: Whole) -> Option<Self> {
         let mut reader = Reader(meta);
         let entry = match kind {
-            Kind::Object => Entry::Object(Arc::new(Object { meta: read_meta(&mut reader)?, body })),
+            Kind::Object => {
+                let meta = read_meta(&mut reader)?;
+                let body = match reader.option(read_manifest)? {
+                    None => Content::Whole(body),
+                    Some(manifest) if body.is_empty() => Content::Sliced(Arc::new(manifest)),
+                    Some(_) => return None,
+                };
+                Entry::Object(Arc::new(Object { meta, body }))
+            }
+            Kind::Slice => {
+                let (of, index) = (Arc::new(read_manifest(&mut reader)?), reader.u64()?);
+                let slice = Slice { of, index, body, touched: Touched::yes() };
+                slice.is_whole().then(|| Entry::Slice(Arc::new(slice)))?
+            }
             Kind::Variants if body.is_empty() => {
                 let key = reader.bytes()?.into();
                 let count = usize::from(reader.u16()?);
@@ -95,7 +130,8 @@ impl Entry {
                 object.meta.freshness.invalidate();
                 Entry::Object(Arc::new(object))
             }
-            variants @ Entry::Variants(_) => variants,
+            // Which bytes a slice has never changes: its place is made of all that says so.
+            other @ (Entry::Variants(_) | Entry::Slice(_)) => other,
         }
     }
 }
@@ -113,6 +149,10 @@ fn write_meta(writer: &mut Writer, meta: &Meta) {
     write_freshness(writer, &meta.freshness);
     writer.option(meta.modified, |writer, at| writer.u64(at.0));
     writer.option(meta.dated, |writer, at| writer.u64(at.0));
+    writer.count(meta.tags.iter().count());
+    meta.tags.iter().for_each(|tag| writer.bytes(tag));
+    writer.u8(u8::from(meta.tags.overflowed()));
+    writer.u64(meta.seen.get());
 }
 
 fn read_meta(reader: &mut Reader<'_>) -> Option<Meta> {
@@ -135,8 +175,39 @@ fn read_meta(reader: &mut Reader<'_>) -> Option<Meta> {
         freshness: read_freshness(reader)?,
         modified: reader.option(Reader::u64)?.map(Time),
         dated: reader.option(Reader::u64)?.map(Time),
+        tags: read_tags(reader)?,
+        seen: Seen::new(reader.u64()?),
         // Only what was asked for more than once may have come here.
         touched: Touched::yes(),
+    })
+}
+
+fn read_tags(reader: &mut Reader<'_>) -> Option<Tags> {
+    let count = usize::from(reader.u16()?);
+    let tags = (0..count).map(|_| reader.bytes()).collect::<Option<Vec<_>>>()?;
+    let overflowed = reader.u8()? != 0;
+    Some(Tags::restore(tags.into_iter(), overflowed))
+}
+
+fn write_manifest(writer: &mut Writer, manifest: &Manifest) {
+    let parts = manifest.parts();
+    writer.bytes(&parts.key);
+    writer.option(parts.selecting, |writer, selecting| writer.bytes(&selecting));
+    writer.bytes(parts.etag.as_bytes());
+    writer.u64(parts.complete);
+    writer.u64(parts.size);
+    writer.u64(parts.base.0 as u64);
+    writer.u64((parts.base.0 >> 64) as u64);
+}
+
+fn read_manifest(reader: &mut Reader<'_>) -> Option<Manifest> {
+    Manifest::from_parts(Parts {
+        key: reader.bytes()?.into(),
+        selecting: reader.option(Reader::bytes)?.map(Into::into),
+        etag: HeaderValue::from_bytes(reader.bytes()?).ok()?,
+        complete: reader.u64()?,
+        size: reader.u64()?,
+        base: KeyHash(u128::from(reader.u64()?) | u128::from(reader.u64()?) << 64),
     })
 }
 
@@ -221,8 +292,11 @@ mod tests {
         });
         let times = any::<(Option<u64>, Option<u64>)>();
         let parts = (vec(any::<u8>(), 0..80), prop::option::of(variant()), 100u16..600, fields);
-        (parts, freshness, times, prop::option::of("[ -~]{0,20}")).prop_map(
-            |((key, variant, status, fields), freshness, (modified, dated), upstream)| {
+        let tags = (vec("[a-z]{1,8}", 0..4), any::<bool>(), any::<u64>());
+        let tags = tags
+            .prop_map(|(tags, over, seen)| (Tags::restore(tags.iter().map(String::as_bytes), over), seen));
+        (parts, freshness, times, prop::option::of("[ -~]{0,20}"), tags).prop_map(
+            |((key, variant, status, fields), freshness, (modified, dated), upstream, (tags, seen))| {
                 let mut head = HeaderMap::new();
                 for (name, value) in fields {
                     head.append(
@@ -239,20 +313,59 @@ mod tests {
                     freshness,
                     modified: modified.map(Time),
                     dated: dated.map(Time),
+                    tags,
+                    seen: Seen::new(seen),
                     touched: Touched::yes(),
                 }
             },
         )
     }
 
+    fn manifest() -> impl Strategy<Value = Manifest> {
+        let of = (vec(any::<u8>(), 0..20), prop::option::of(vec(any::<u8>(), 0..9)), "\"[a-z]{0,9}\"");
+        (of, 1u64..1000, 1u64..300, any::<u128>()).prop_map(
+            |((key, selecting, etag), complete, size, base)| {
+                let etag = HeaderValue::from_str(&etag).unwrap();
+                let (key, selecting, base) = (key.into(), selecting.map(Into::into), KeyHash(base));
+                Manifest::from_parts(Parts { key, selecting, etag, complete, size, base }).unwrap()
+            },
+        )
+    }
+
+    fn body_of(entry: &Entry) -> Whole {
+        whole(&entry.body().concat())
+    }
+
     proptest! {
         #[test]
+        fn an_object_in_slices_and_its_slices_come_back_as_they_were(meta in meta(), manifest in manifest(), at in any::<prop::sample::Index>(), wrong in 1u64..9) {
+            let manifest = Arc::new(manifest);
+            let object = Arc::new(Object { meta: meta.clone(), body: Content::Sliced(Arc::clone(&manifest)) });
+            let entry = Entry::Object(object);
+            let back = Entry::decode(Kind::Object, &entry.meta().unwrap(), body_of(&entry));
+            let Some(Entry::Object(back)) = back else { panic!("{back:?}") };
+            prop_assert_eq!(format!("{:?}", back.meta), format!("{meta:?}"));
+            prop_assert!(matches!(&back.body, Content::Sliced(back) if *back == manifest));
+            prop_assert!(Entry::decode(Kind::Object, &entry.meta().unwrap(), whole(b"x")).is_none());
+
+            let index = at.index(manifest.count() as usize) as u64;
+            let bytes = vec![7; (manifest.end(index) - manifest.start(index)) as usize];
+            let slice = Slice { of: Arc::clone(&manifest), index, body: whole(&bytes), touched: Touched::yes() };
+            let entry = Entry::Slice(Arc::new(slice));
+            let meta = entry.meta().unwrap();
+            let Some(Entry::Slice(back)) = Entry::decode(Kind::Slice, &meta, body_of(&entry)) else { panic!() };
+            prop_assert!(back.is(&manifest, index) && back.body.pieces().concat() == bytes);
+            let more = vec![7; bytes.len() + wrong as usize];
+            prop_assert!(Entry::decode(Kind::Slice, &meta, whole(&more)).is_none());
+        }
+
+        #[test]
         fn an_object_comes_back_as_it_was(meta in meta(), body in vec(any::<u8>(), 0..100)) {
-            let entry = Entry::Object(Arc::new(Object { meta: meta.clone(), body: whole(&body) }));
+            let entry = Entry::Object(Arc::new(Object { meta: meta.clone(), body: Content::Whole(whole(&body)) }));
             let back = Entry::decode(Kind::Object, &entry.meta().unwrap(), whole(&body));
             let Some(Entry::Object(back)) = back else { panic!("{back:?}") };
             prop_assert_eq!(format!("{:?}", back.meta), format!("{meta:?}"));
-            prop_assert_eq!(back.body.pieces().concat(), body);
+            prop_assert_eq!(Entry::Object(back).body().concat(), body);
         }
 
         #[test]
@@ -268,11 +381,12 @@ mod tests {
         fn whatever_is_read_is_taken_or_refused(bytes in vec(any::<u8>(), 0..200)) {
             let _ = Entry::decode(Kind::Object, &bytes, Whole::default());
             let _ = Entry::decode(Kind::Variants, &bytes, Whole::default());
+            let _ = Entry::decode(Kind::Slice, &bytes, Whole::default());
         }
 
         #[test]
         fn a_damaged_meta_is_taken_or_refused(meta in meta(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
-            let mut bytes = Entry::Object(Arc::new(Object { meta, body: Whole::default() })).meta().unwrap();
+            let mut bytes = Entry::Object(Arc::new(Object { meta, body: Content::Whole(Whole::default()) })).meta().unwrap();
             let at = at.index(bytes.len());
             bytes[at] = byte;
             let _ = Entry::decode(Kind::Object, &bytes, Whole::default());

@@ -25,7 +25,7 @@ pub(super) const RECORD_HEAD: usize = 48;
 pub(super) const ALIGN: u32 = 8;
 
 /// The last byte is the version of the whole format: segments of another are thrown away.
-const SEGMENT_MAGIC: [u8; 8] = *b"SEAWALL\x01";
+const SEGMENT_MAGIC: [u8; 8] = *b"SEAWALL\x02";
 const RECORD_MAGIC: u32 = u32::from_le_bytes(*b"sWr\x01");
 const SUSPECT: u8 = 1;
 
@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Variants = 2,
     /// No older record of this hash counts any more.
     Removed = 3,
+    /// A piece of a large body.
+    Slice = 4,
 }
 
 /// A record without its meta and body.
@@ -69,7 +71,9 @@ pub(super) const fn padded(len: u64) -> u64 {
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        [Kind::Object, Kind::Variants, Kind::Removed].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Object, Kind::Variants, Kind::Removed, Kind::Slice]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -141,6 +141,12 @@ fn pool(out: &mut impl Write, pool: &Pool) -> Result {
 
 fn url(member: &Member) -> String {
     let scheme = if member.tls { "https" } else { "http" };
+    if let Some(socket) = &member.socket {
+        return format!("unix:{}", socket.display());
+    }
+    if member.srv {
+        return format!("srv+{scheme}://{}", member.host);
+    }
     let (host, port) = (&member.host, member.port);
     if host.contains(':') {
         format!("{scheme}://[{host}]:{port}")

@@ -1,5 +1,7 @@
 //! `[[pool]]`
 
+use std::path::PathBuf;
+
 use http::HeaderValue;
 use http::uri::Authority;
 
@@ -50,6 +52,9 @@ fn pool(section: Section<'_>) -> Pool {
         host: host(section),
         members: members(section),
         zone: section.text("zone").unwrap_or_default(),
+        max_requests: Some(section.count("max_requests")).filter(|most| *most > 0),
+        queue: section.count("queue"),
+        queue_timeout: section.duration("queue_timeout"),
         timeouts: timeouts(section.section("timeouts")),
         retry: retry(section.section("retry")),
         health: Some(section.section("health")).filter(Section::written).map(health),
@@ -79,7 +84,7 @@ fn members(section: Section<'_>) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for entry in section.sections("members") {
         let Some(url) = entry.filled("url") else { continue };
-        let (tls, host, port) = match endpoint(&url) {
+        let Endpoint { tls, host, port, srv, socket } = match endpoint(&url) {
             Ok(endpoint) => endpoint,
             Err(why) => {
                 entry.error(
@@ -89,11 +94,14 @@ fn members(section: Section<'_>) -> Vec<Member> {
                 continue;
             }
         };
-        if members.iter().any(|other| other.host == host && other.port == port) {
+        if members
+            .iter()
+            .any(|other| (&other.host, other.port, other.srv, &other.socket) == (&host, port, srv, &socket))
+        {
             entry.error("url", format!("{} has the member {} twice", section.name(), entry.shown("url")));
         }
         let zone = entry.text("zone").unwrap_or_default();
-        members.push(Member { tls, host, port, weight: entry.count("weight"), zone });
+        members.push(Member { tls, host, port, srv, socket, weight: entry.count("weight"), zone });
     }
     members
 }
@@ -107,12 +115,45 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
-/// Scheme, host without brackets, port.
-fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
-    let (tls, rest) = match url.split_once("://") {
-        Some(("http", rest)) => (false, rest),
-        Some(("https", rest)) => (true, rest),
-        _ => return Err("a member is \"http://host:port\" or \"https://host:port\"".to_owned()),
+/// Bytes of a socket's path: `sun_path` less its NUL.
+const MAX_SOCKET: usize = 107;
+
+/// What a member's URL says.
+#[derive(Debug, PartialEq)]
+struct Endpoint {
+    tls: bool,
+    /// Without brackets.
+    host: String,
+    port: u16,
+    srv: bool,
+    socket: Option<PathBuf>,
+}
+
+/// A path that fits into a socket's address.
+fn socket(path: &str) -> Result<Endpoint, String> {
+    if !path.starts_with('/') || path.ends_with('/') {
+        return Err("a socket is \"unix:/path\"".to_owned());
+    }
+    if path.len() > MAX_SOCKET || path.contains('\0') {
+        return Err(format!("a socket's path has at most {MAX_SOCKET} bytes"));
+    }
+    Ok(Endpoint { tls: false, host: "localhost".to_owned(), port: 80, srv: false, socket: Some(path.into()) })
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, String> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        return socket(path);
+    }
+    let (tls, srv, rest) = match url.split_once("://") {
+        Some(("http", rest)) => (false, false, rest),
+        Some(("https", rest)) => (true, false, rest),
+        Some(("srv+http", rest)) => (false, true, rest),
+        Some(("srv+https", rest)) => (true, true, rest),
+        _ => {
+            return Err(
+                "a member is \"http://host:port\", \"https://host:port\", \"srv+http://name\" or \"unix:/path\"".to_owned()
+            );
+        }
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('@') {
@@ -129,6 +170,8 @@ fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
         _ => (authority, None),
     };
     let port = match port {
+        Some(_) if srv => return Err("its port is in its SRV records".to_owned()),
+        None if srv => 0,
         None => {
             if tls {
                 443
@@ -141,6 +184,9 @@ fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
             _ => return Err("a port is a number from 1 to 65535".to_owned()),
         },
     };
+    if srv && (host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()) {
+        return Err("an address has no SRV records".to_owned());
+    }
     let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(literal) => literal
             .parse::<std::net::Ipv6Addr>()
@@ -148,7 +194,7 @@ fn endpoint(url: &str) -> Result<(bool, String, u16), String> {
             .map_err(|_| "its host is no IPv6 address".to_owned())?,
         None => hosts::name(host).map_err(|why| format!("its host {why}"))?,
     };
-    Ok((tls, host, port))
+    Ok(Endpoint { tls, host, port, srv, socket: None })
 }
 
 fn timeouts(section: Section<'_>) -> Timeouts {
@@ -229,11 +275,22 @@ mod tests {
 
     #[test]
     fn endpoints() {
-        let ok = |tls, host: &str, port| Ok((tls, host.to_owned(), port));
+        let ok = |tls, host: &str, port| {
+            Ok(Endpoint { tls, host: host.to_owned(), port, srv: false, socket: None })
+        };
+        let srv =
+            |tls, host: &str| Ok(Endpoint { tls, host: host.to_owned(), port: 0, srv: true, socket: None });
+        assert_eq!(endpoint("srv+http://_web._tcp.Origin.internal"), srv(false, "_web._tcp.origin.internal"));
+        assert_eq!(
+            endpoint("srv+https://_web._tcp.origin.internal/"),
+            srv(true, "_web._tcp.origin.internal")
+        );
         assert_eq!(endpoint("http://origin"), ok(false, "origin", 80));
         assert_eq!(endpoint("https://Origin.example/"), ok(true, "origin.example", 443));
         assert_eq!(endpoint("http://[::1]:9000"), ok(false, "::1", 9000));
         assert_eq!(endpoint("https://[::1]"), ok(true, "::1", 443));
+        let found = endpoint("unix:/run/app.sock").unwrap();
+        assert_eq!((found.socket, found.tls), (Some("/run/app.sock".into()), false));
         for bad in [
             "",
             "origin",
@@ -249,6 +306,15 @@ mod tests {
             "http://[::1",
             "http://::1",
             "http://a b",
+            "srv+http://a:80",
+            "srv+http://192.0.2.1",
+            "srv+http://[::1]",
+            "srv+ftp://a",
+            "srv+http://",
+            "unix:",
+            "unix:run/app.sock",
+            "unix:/run/",
+            &format!("unix:/{}", "a".repeat(108)),
         ] {
             assert!(endpoint(bad).is_err(), "{bad}");
         }

@@ -46,13 +46,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a/x\" }]", &[r#"e.toml:11: pool "b" has a member "http://a/x": a path has no place in it"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a?x\" }]", &[r#"e.toml:11: pool "b" has a member "http://a?x": a query has no place in it"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://me:pw@a\" }]", &[r#"e.toml:11: pool "b" has a member "http://…@a": user and password have no place in it"#]),
-    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"ftp://a\" }]", &[r#"e.toml:11: pool "b" has a member "ftp://a": a member is "http://host:port" or "https://host:port""#]),
+    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"ftp://a\" }]", &[r#"e.toml:11: pool "b" has a member "ftp://a": a member is "http://host:port", "https://host:port", "srv+http://name" or "unix:/path""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }, { url = \"http://A:80\" }]", &[r#"e.toml:11: pool "b" has the member "http://A:80" twice"#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ weight = 1 }]", &["e.toml:11: member has no url"]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\nhost = \"a b\"", &[r#"e.toml:12: pool "b" has a host that is none: "a b""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\ntimeouts.connect = \"1ms\"", &[r#"e.toml:12: "pool.timeouts.connect" must be a duration from 10ms to 10m, not "1ms""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\ntls.client_cert = \"x\"", &[r#"e.toml:12: "pool.tls.client_cert" needs "pool.tls.client_key""#, "e.toml:12: \"x\" can not be read: No such file or directory (os error 2)"]),
-    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\n[pool.s3]\nbucket = \"b\"", &["e.toml:12: pool.s3 has no region"]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\n[pool.s3]\nbucket = \"b\"\nregion = \"r\"\nprefix = \"/x\"\ncredentials = \"defualt\"", &[r#"e.toml:15: "pool.s3.prefix" must not begin with "/": "/x""#, r#"e.toml:16: "pool.s3.credentials" must be "default", "anonymous" or a table, not "defualt""#]),
     ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"http://a\" }]\n[pool.s3]\nbucket = \"b\"\nregion = \"r\"\ncredentials = { access_key_id = \"a\" }", &["e.toml:15: pool.s3.credentials has no secret_access_key"]),
     // site
@@ -114,8 +113,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[site.rule]]\npath = \"/a\"\nsigned = [{ scheme = \"cloudfront\", keys = [{ id = \"a\", secret = \"0123456789abcdef\" }] }]", &[r#"e.toml:11: "site.rule.signed.scheme" = "cloudfront" is not supported yet"#]),
     ("[telemetry]\notlp_endpoint = \"http://a\"", &[r#"e.toml:10: "telemetry.otlp_endpoint" is not supported yet"#]),
     ("[cluster]", &[r#"e.toml:9: "cluster" is not supported yet"#]),
-    ("[admin]\npurge_from = [\"10.0.0.1\"]", &[r#"e.toml:10: "admin.purge_from" is not supported yet"#]),
-    ("[[pool]]\nname = \"b\"\nbalance = \"round-robin\"\nmembers = [{ url = \"srv+http://a\" }]\n[pool.s3]\nregion = \"r\"", &[r#"e.toml:12: "pool.members.url" = "srv+http://a" is not supported yet"#, r#"e.toml:13: "pool.s3.bucket" = "" is not supported yet"#]),
+    ("[[pool]]\nname = \"b\"\nmembers = [{ url = \"srv+http://a:80\" }]", &[r#"e.toml:11: pool "b" has a member "srv+http://a:80": its port is in its SRV records"#]),
 ];
 
 #[test]

@@ -37,7 +37,14 @@ const OURS: [&str; 13] = [
 pub(in crate::origin) fn local_answer(pool: &Arc<str>, status: StatusCode) -> OriginResponse {
     let trip = Trip { pool: pool.clone(), member: "local".into(), attempts: 0, first_byte: Duration::ZERO };
     let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]);
-    OriginResponse { status, version: Version::HTTP_11, headers, body: OriginBody::empty(), trip }
+    OriginResponse {
+        status,
+        version: Version::HTTP_11,
+        headers,
+        body: OriginBody::empty(),
+        tunnel: None,
+        trip,
+    }
 }
 
 impl S3 {

@@ -1,18 +1,20 @@
 //! A pool whose members are S3 endpoints: objects of one bucket, and nothing else that S3 can do.
 //!
 //! `plan` turns a path into an object, or into a refusal to ask; `sign` writes the request; `answer` takes out of
-//! the response what is S3's business; `credentials` knows whose key signs, and gets temporary ones from a
+//! the response what is S3's business; `redirect` follows it to another endpoint; `credentials` knows whose key signs, and gets temporary ones from a
 //! `vendor`, `vended` ahead of time.
 
 mod answer;
 mod credentials;
 mod plan;
+mod redirect;
 mod sign;
 mod vended;
 mod vendor;
 
 pub(super) use answer::local_answer;
-pub(super) use plan::Plan;
+pub(super) use plan::{Object, Plan};
+pub(super) use redirect::Elsewhere;
 pub(super) use sign::strip_request;
 
 use credentials::Source;
@@ -27,6 +29,7 @@ pub(super) struct S3 {
     /// `.photos.example.com` of every site's wildcard hosts: where a bucket's name may come from.
     parents: Vec<String>,
     not_found: http::StatusCode,
+    redirects: redirect::Redirects,
 }
 
 impl S3 {
@@ -54,7 +57,13 @@ impl S3 {
             HostPattern::Suffix(parent) => Some(parent.clone()),
             HostPattern::Exact(_) | HostPattern::Any => None,
         });
-        Ok(Self { config: s3.clone(), credentials, parents: parents.collect(), not_found })
+        Ok(Self {
+            config: s3.clone(),
+            credentials,
+            parents: parents.collect(),
+            not_found,
+            redirects: Default::default(),
+        })
     }
 
     /// Waits until requests can be signed, but not for longer than `limit`.

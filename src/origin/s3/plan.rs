@@ -2,12 +2,13 @@
 //!
 //! An edge's client may read objects. It must not be able to list, or to reach any other operation of S3: those
 //! are asked for by the path `/` or by query parameters, so a request without a key is answered here, and of the
-//! query only `versionId` is sent.
+//! query only `versionId` is sent. A URL that the client has signed itself is passed on whole, where we do not sign.
 
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::percent_decode;
 
 use super::S3;
+use crate::config;
 use crate::origin::error::FetchError;
 use crate::sigv4;
 
@@ -34,8 +35,10 @@ pub(in crate::origin) struct Object {
 }
 
 impl S3 {
+    /// OPTIONS is for CORS: S3 answers a preflight by the bucket's rules, without a signature.
+    ///
     /// # Errors
-    /// `Method` for anything but GET and HEAD.
+    /// `Method` for anything but GET, HEAD and OPTIONS.
     pub(in crate::origin) fn plan(
         &self,
         method: &Method,
@@ -43,7 +46,7 @@ impl S3 {
         query: Option<&[u8]>,
         host: &HeaderValue,
     ) -> Result<Plan, FetchError> {
-        if *method != Method::GET && *method != Method::HEAD {
+        if ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
             return Err(FetchError::Method);
         }
         let bucket = match &self.config.bucket {
@@ -53,12 +56,22 @@ impl S3 {
         Ok(match (bucket, self.key(path)) {
             (Some(bucket), Some(key)) => {
                 let path = sigv4::encode_path(&[b"/", key.as_slice()].concat());
-                let version = query.and_then(version_id);
-                let query = sigv4::canonical_query(version.map(|version| ("versionId", version)));
+                let query = match query.filter(|query| self.is_anonymous() && is_presigned(query)) {
+                    // The client's own right, which covers the whole query: whoever signed it says what it is for.
+                    Some(presigned) => String::from_utf8_lossy(presigned).into_owned(),
+                    None => {
+                        let version = query.and_then(version_id);
+                        sigv4::canonical_query(version.map(|version| ("versionId", version)))
+                    }
+                };
                 Plan::Send(Object { bucket, path, query })
             }
             _ => Plan::Answer(self.not_found),
         })
+    }
+
+    fn is_anonymous(&self) -> bool {
+        matches!(self.config.credentials, config::S3Credentials::Anonymous)
     }
 
     /// The key for a path; `None` if there can be no such object.
@@ -109,6 +122,11 @@ fn is_bucket(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// Whether a query is signed by itself (`X-Amz-Signature`, SigV4).
+fn is_presigned(query: &[u8]) -> bool {
+    query.split(|b| *b == b'&').any(|pair| pair.starts_with(b"X-Amz-Signature="))
+}
+
 /// The first `versionId` with a value, decoded.
 fn version_id(query: &[u8]) -> Option<Vec<u8>> {
     query
@@ -121,7 +139,7 @@ fn version_id(query: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 pub(in crate::origin) mod tests {
     use super::*;
-    use crate::config::{self, S3Credentials, S3Style, Secret};
+    use crate::config::{S3Credentials, S3Style, Secret};
     use crate::origin::s3::credentials::Source;
 
     /// A pool's S3 side without a pool.
@@ -141,7 +159,13 @@ pub(in crate::origin) mod tests {
         };
         change(&mut config);
         let credentials = Source::new(&config.credentials, "r", &|_| None);
-        S3 { config, credentials, parents: vec![".cdn.example".into()], not_found: StatusCode::NOT_FOUND }
+        S3 {
+            config,
+            credentials,
+            parents: vec![".cdn.example".into()],
+            not_found: StatusCode::NOT_FOUND,
+            redirects: Default::default(),
+        }
     }
 
     fn path_of(s3: &S3, path: &str, query: Option<&str>) -> Option<String> {
@@ -201,9 +225,20 @@ pub(in crate::origin) mod tests {
         let version = path_of(&plain, "/a", Some("acl&versionId=x%2By%26acl&versionId=2"));
         assert_eq!(version.as_deref(), Some("/a?versionId=x%2By%26acl"));
         let host = HeaderValue::from_static("h");
-        for method in [Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS] {
+        for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
             assert_eq!(plain.plan(&method, b"/a", None, &host), Err(FetchError::Method));
         }
+    }
+
+    #[test]
+    fn a_presigned_url_is_passed_on_whole_where_we_do_not_sign() {
+        let query = "response-content-type=text%2Fplain&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abc";
+        let whole = format!("/a?{query}");
+        let anonymous = s3(|s3| s3.credentials = S3Credentials::Anonymous);
+        assert_eq!(path_of(&anonymous, "/a", Some(query)).as_deref(), Some(whole.as_str()));
+        assert_eq!(path_of(&anonymous, "/", Some(query)), None, "still no listing");
+        assert_eq!(path_of(&anonymous, "/a", Some("X-Amz-Signatures=1&acl")).as_deref(), Some("/a"));
+        assert_eq!(path_of(&s3(|_| {}), "/a", Some(query)).as_deref(), Some("/a"), "ours is the signature");
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub(in crate::origin) struct Signed {
     pub headers: HeaderMap,
 }
 
+/// Where a request goes, as far as its signature depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::origin) struct Endpoint<'a> {
+    pub authority: &'a str,
+    pub style: S3Style,
+    pub region: &'a str,
+}
+
 /// Removes what a client must not say to S3 in the edge's name, and what is none of S3's business.
 pub(in crate::origin) fn strip_request(headers: &mut HeaderMap) {
     headers.remove(header::AUTHORIZATION);
@@ -30,7 +38,12 @@ pub(in crate::origin) fn strip_request(headers: &mut HeaderMap) {
 }
 
 impl S3 {
-    /// `authority` is the endpoint's; `headers` are what the client sent, stripped. Only Host and `x-amz-*` are
+    /// The endpoint that a member is.
+    pub(in crate::origin) fn endpoint<'a>(&'a self, authority: &'a str) -> Endpoint<'a> {
+        Endpoint { authority, style: self.config.style, region: &self.config.region }
+    }
+
+    /// `headers` are what the client sent, stripped. Only Host and `x-amz-*` are
     /// signed: Range and the conditions may be left out, and so can be told apart from what identifies us.
     ///
     /// # Errors
@@ -39,16 +52,19 @@ impl S3 {
         &self,
         method: &Method,
         object: &Object,
-        authority: &str,
+        endpoint: Endpoint<'_>,
         headers: &HeaderMap,
         now: SystemTime,
     ) -> Result<Signed, FetchError> {
-        let (host, path) = match self.config.style {
+        let Endpoint { authority, style, region } = endpoint;
+        let (host, path) = match style {
             S3Style::Path => (authority.to_owned(), format!("/{}{}", object.bucket, object.path)),
             S3Style::VirtualHost => (format!("{}.{authority}", object.bucket), object.path.clone()),
         };
         let mut headers = headers.clone();
-        if let Some(keys) = self.credentials.keys()? {
+        // A preflight is not signed: browsers send it without credentials, and S3 takes it so.
+        let keys = if *method == Method::OPTIONS { None } else { self.credentials.keys()? };
+        if let Some(keys) = keys {
             let at = Timestamp::new(now);
             let token = keys.session_token.as_ref().map(|token| token.expose());
             let mut signed = vec![
@@ -69,7 +85,7 @@ impl S3 {
                 secret_access_key: keys.secret_access_key.expose(),
                 session_token: token,
             };
-            let authorization = sigv4::authorization(&request, credentials, &self.config.region, "s3", &at);
+            let authorization = sigv4::authorization(&request, credentials, region, "s3", &at);
             for &(name, value) in signed.iter().skip(1) {
                 headers.insert(http::HeaderName::from_static(name), sensitive(value)?);
             }
@@ -108,7 +124,7 @@ mod tests {
             panic!("not sent")
         };
         let now = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
-        s3.sign(&Method::GET, &object, "s3.amazonaws.com", &HeaderMap::new(), now).unwrap()
+        s3.sign(&Method::GET, &object, s3.endpoint("s3.amazonaws.com"), &HeaderMap::new(), now).unwrap()
     }
 
     #[test]
@@ -171,7 +187,8 @@ mod tests {
                 panic!("not sent")
             };
             let endpoint = "s3.eu-central-1.amazonaws.com";
-            let signed = s3.sign(&Method::GET, &object, endpoint, &HeaderMap::new(), now).unwrap();
+            let signed =
+                s3.sign(&Method::GET, &object, s3.endpoint(endpoint), &HeaderMap::new(), now).unwrap();
             let authorization = signed.headers.get("authorization").unwrap().to_str().unwrap();
             assert!(authorization.ends_with(signature), "{path}: {authorization}");
         }

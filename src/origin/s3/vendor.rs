@@ -1,6 +1,7 @@
 //! Temporary keys from what a cloud runs beside us: STS for a web identity, the container agent, the instance's
 //! metadata service. Where each is, what it is asked, and how its answer is read; nothing here waits or repeats.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -17,6 +18,12 @@ use crate::sigv4;
 
 /// For one exchange with a vendor; they are near, or not there at all.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Where container agents listen: ECS, and EKS Pod Identity over IPv4 and IPv6.
+const AGENTS: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+];
 /// A larger answer is no answer.
 const MAX_ANSWER: usize = 256 * 1024;
 
@@ -50,7 +57,8 @@ pub(super) struct Grant {
 }
 
 impl Vendor {
-    /// The first that the environment names, in the order of AWS' tools; `None` if instance metadata is off too.
+    /// The first that the environment names, in the order of AWS' tools; `None` if that may not be asked, or if
+    /// instance metadata is off too.
     pub(super) fn find(region: &str, env: Env<'_>) -> Option<Self> {
         if let (Some(token_file), Some(role)) = (env("AWS_WEB_IDENTITY_TOKEN_FILE"), env("AWS_ROLE_ARN")) {
             let endpoint = env("AWS_ENDPOINT_URL_STS").unwrap_or_else(|| {
@@ -63,6 +71,14 @@ impl Vendor {
             .map(|path| format!("http://169.254.170.2{path}"))
             .or_else(|| env("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
         if let Some(url) = url {
+            // Not the next in line instead: whose rights that has, nobody asked for.
+            if !may_be_asked(&url) {
+                tracing::error!(
+                    url,
+                    "the container agent's address is neither https nor one of this machine"
+                );
+                return None;
+            }
             let file = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(Authorization::File);
             let value =
                 || env("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|v| Authorization::Value(Secret::new(v)));
@@ -117,6 +133,22 @@ impl Vendor {
                 from_json(&answer).ok_or_else(|| format!("{roles}{role}: no keys in the answer"))
             }
         }
+    }
+}
+
+/// Whether a container agent may be there, as AWS' tools decide it: anybody over https, but over http, by which the
+/// token and the keys would be read on the way, only this machine and the agents' own addresses.
+fn may_be_asked(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let near = match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback() || AGENTS.contains(&address),
+        Err(_) => host == "localhost",
+    };
+    match uri.scheme_str() {
+        Some("https") => !host.is_empty(),
+        Some("http") => near,
+        _ => false,
     }
 }
 
@@ -200,4 +232,34 @@ fn grant(value: Env<'_>, token: &str) -> Option<Grant> {
     let expires = time::OffsetDateTime::parse(&value("Expiration")?, format).ok()?;
     let expires = u64::try_from(expires.unix_timestamp()).ok()?;
     Some(Grant { keys, expires: UNIX_EPOCH + Duration::from_secs(expires) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_agent_is_near_or_behind_tls() {
+        for (url, may) in [
+            ("http://127.0.0.1:9911/creds", true),
+            ("http://[::1]/creds", true),
+            ("http://localhost/creds", true),
+            ("http://169.254.170.2/v2/credentials", true),
+            ("http://169.254.170.23/v1/credentials", true),
+            ("http://[fd00:ec2::23]/v1/credentials", true),
+            ("https://vault.example/creds", true),
+            ("http://vault.example/creds", false),
+            ("http://169.254.169.254/creds", false),
+            ("http://127.0.0.1.example/creds", false),
+            ("http://127.0.0.1@evil.example/creds", false),
+            ("ftp://127.0.0.1/creds", false),
+            ("/creds", false),
+        ] {
+            assert_eq!(may_be_asked(url), may, "{url}");
+            let env = |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then(|| url.to_owned());
+            let found = Vendor::find("r", &env);
+            assert_eq!(matches!(found, Some(Vendor::Container { .. })), may, "{url}: {found:?}");
+            assert_eq!(found.is_none(), !may, "{url}");
+        }
+    }
 }

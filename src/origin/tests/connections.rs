@@ -192,7 +192,7 @@ async fn a_silent_origin_is_given_up() {
 async fn a_body_that_does_not_end_well_is_an_error() {
     let head = "HTTP/1.1 200 OK\r\n";
     for (rest, stalls, expected) in [
-        ("Content-Length: 10\r\n\r\nabc", false, BodyError::Truncated),
+        ("Content-Length: 100000\r\n\r\nabc", false, BodyError::Truncated),
         ("Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", false, BodyError::Truncated),
         ("Transfer-Encoding: chunked\r\n\r\n5\r\nabc", false, BodyError::Truncated),
         ("Content-Length: 10\r\n\r\nabc", true, BodyError::Idle),
@@ -278,4 +278,27 @@ async fn a_request_body_that_breaks_is_not_the_origins_fault() {
         .map(|r| r.status)
         .unwrap_err();
     assert_eq!(error, FetchError::RequestBody("client left".into()));
+}
+
+#[tokio::test]
+async fn a_member_can_be_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        serve(socket, 0, &|_, _, _| ok("by socket"), &log).await;
+    });
+    let mut pool = pool(&[]);
+    pool.members = vec![config::Member { socket: Some(path.clone()), ..member("localhost", 80) }];
+    let world = World::new(pool);
+    for _ in 0..2 {
+        let response = world.fetch(get("/a")).await.unwrap();
+        assert_eq!(response.trip.member.as_ref(), format!("unix:{}", path.display()));
+        assert_eq!(text(response).await.unwrap(), "by socket");
+    }
+    assert!(seen.lock()[1].head.contains("host: photos.example"), "the client's Host");
+    assert_eq!(world.metric("seawall_origin_connects_total"), 1.0);
 }

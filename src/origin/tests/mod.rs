@@ -143,6 +143,9 @@ pub fn pool(members: &[SocketAddr]) -> Pool {
         host: None,
         members: members.iter().map(|address| member(&address.ip().to_string(), address.port())).collect(),
         zone: String::new(),
+        max_requests: None,
+        queue: 0,
+        queue_timeout: second,
         timeouts: config::Timeouts { connect: second * 5, first_byte: second * 5, idle: second * 5 },
         retry: config::Retry {
             attempts: 1,
@@ -164,7 +167,15 @@ pub fn pool(members: &[SocketAddr]) -> Pool {
 }
 
 pub fn member(host: &str, port: u16) -> config::Member {
-    config::Member { tls: false, host: host.into(), port, weight: 1, zone: String::new() }
+    config::Member {
+        tls: false,
+        host: host.into(),
+        port,
+        srv: false,
+        socket: None,
+        weight: 1,
+        zone: String::new(),
+    }
 }
 
 /// A process with this pool as its only one.
@@ -227,8 +238,8 @@ pub fn bare_pool(host: &str, port: u16) -> Arc<super::pool::Pool> {
     let mut pool = pool(&[]);
     pool.members = vec![member(host, port)];
     let metrics = OriginMetrics::register(&prometheus::Registry::new()).unwrap();
-    let origins = super::origins::origins(&pool, &metrics).unwrap();
-    Arc::new(super::pool::Pool::new(pool, None, origins, metrics))
+    let maker = super::origins::Maker::new(&pool, &metrics).unwrap();
+    Arc::new(super::pool::Pool::new(pool, None, maker, metrics))
 }
 
 fn config(pool: Pool) -> Config {
@@ -281,6 +292,9 @@ pub fn request(method: Method, uri: &str, body: RequestBody) -> OriginRequest {
         headers: HeaderMap::new(),
         body,
         key: xxhash_rust::xxh3::xxh3_64(uri.path().as_bytes()),
+        trailers: false,
+        upgrade: None,
+        stand_in: false,
         on_informational: None,
     }
 }

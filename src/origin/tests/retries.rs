@@ -143,3 +143,54 @@ async fn a_lone_member_is_not_hedged() {
     assert_eq!(world.get("/").await.unwrap_err().as_str(), "first_byte_timeout");
     assert_eq!(server.requests(), 1);
 }
+
+#[tokio::test]
+async fn a_member_that_loses_every_race_is_ejected() {
+    let slow = Server::start(|_, _, _| SILENT()).await;
+    let fast = Server::start(|_, _, _| ok("fast")).await;
+    let mut pool = tries(2, &[slow.address, fast.address]);
+    pool.retry.hedge_after = Some(Duration::from_millis(20));
+    pool.breaker.consecutive_failures = 3;
+    pool.breaker.open_for = Duration::from_secs(60);
+    let world = World::new(pool);
+    let mut n = 0;
+    while slow.requests() < 3 {
+        n += 1;
+        assert_eq!(world.get(&format!("/{n}")).await.unwrap().1, "fast");
+    }
+    world.until(|world| world.metric("seawall_origin_member_up") == 1.0).await;
+    for n in 0..50 {
+        world.get(&format!("/x/{n}")).await.unwrap();
+    }
+    assert_eq!(slow.requests(), 3);
+    assert_eq!(world.metric("seawall_origin_errors_total"), 3.0);
+}
+
+#[tokio::test]
+async fn a_good_head_with_a_bad_body_is_no_success() {
+    let server = Server::start(|_, _, _| {
+        Act::ReplyAndClose("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())
+    })
+    .await;
+    let mut pool = pool(&[server.address]);
+    pool.breaker.consecutive_failures = 3;
+    let world = World::new(pool);
+    for _ in 0..3 {
+        assert_eq!(world.get("/").await.unwrap_err().as_str(), "broken");
+    }
+    assert_eq!(world.get("/").await.unwrap_err().as_str(), "unavailable");
+}
+
+#[tokio::test]
+async fn all_attempts_together_have_a_deadline() {
+    let server = Server::start(|_, _, _| SILENT()).await;
+    let mut pool = tries(16, &[server.address]);
+    pool.timeouts.connect = Duration::from_millis(50);
+    pool.timeouts.first_byte = Duration::from_millis(100);
+    let world = World::new(pool);
+    let start = std::time::Instant::now();
+    assert_eq!(world.get("/").await.unwrap_err().as_str(), "first_byte_timeout");
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(900), "{took:?}");
+    assert!((2..=4).contains(&server.requests()), "{}", server.requests());
+}

@@ -150,3 +150,90 @@ async fn pages_of_s3_stay_here() {
         assert_eq!(text(response).await.unwrap(), "");
     }
 }
+
+#[tokio::test]
+async fn a_redirect_to_another_endpoint_is_followed_and_remembered() {
+    let (_folder, address) = bucket(&[("a.txt", "plain"), ("b.txt", "other")]).await;
+    let first = Server::start(move |_, _, head| {
+        let path = head.split(' ').nth(1).unwrap();
+        status(307, &format!("Location: http://{address}{path}\r\n"))
+    })
+    .await;
+    let world = World::new(s3_pool(first.address, SECRET));
+    for (path, body) in [("/a.txt", "plain"), ("/b.txt", "other"), ("/a.txt", "plain")] {
+        let response = world.fetch(get(path)).await.unwrap();
+        assert_eq!(response.trip.member.as_ref(), address.to_string());
+        assert_eq!((response.status.as_u16(), response.trip.attempts), (200, 1), "{path}");
+        assert_eq!(text(response).await.unwrap(), body);
+    }
+    assert_eq!(first.requests(), 1, "it was asked once for all");
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_round_or_away_is_refused() {
+    let round = Server::start(|_, _, head| {
+        let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        status(307, &format!("Location: http://{host}/photos/a.txt\r\n"))
+    })
+    .await;
+    let away = Server::start(|_, _, _| status(307, "Location: http://store.example/photos/a.txt\r\n")).await;
+    for (server, requests) in [(round, 3), (away, 1)] {
+        let error = World::new(s3_pool(server.address, SECRET)).get("/a.txt").await.unwrap_err();
+        assert_eq!(error, FetchError::Refused { code: "redirect".into() });
+        assert_eq!(server.requests(), requests);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_is_forgotten() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let first = Server::start(move |_, request, _| match request {
+        0 => status(307, &format!("Location: http://{gone}/photos/a.txt\r\n")),
+        _ => ok("here again"),
+    })
+    .await;
+    let mut pool = s3_pool(first.address, SECRET);
+    pool.retry.attempts = 2;
+    let world = World::new(pool);
+    assert_eq!(world.get("/a.txt").await.unwrap(), (200, "here again".into()));
+}
+
+#[tokio::test]
+async fn what_s3_asks_to_be_retried_is_retried() {
+    let page = |code: u16, name: &str| {
+        let xml = format!("<Error><Code>{name}</Code></Error>");
+        Act::Reply(format!("HTTP/1.1 {code} X\r\nContent-Length: {}\r\n\r\n{xml}", xml.len()))
+    };
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let server =
+        Server::start(move |_, _, _| match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => page(503, "SlowDown"),
+            1 => page(500, "InternalError"),
+            _ => ok("at last"),
+        })
+        .await;
+    let mut pool = s3_pool(server.address, SECRET);
+    pool.retry.attempts = 3;
+    pool.breaker.consecutive_failures = 1;
+    let world = World::new(pool);
+    let response = world.fetch(get("/a.txt")).await.unwrap();
+    assert_eq!((response.status.as_u16(), response.trip.attempts), (200, 3));
+    assert_eq!(world.metric("seawall_origin_member_up"), 1.0, "a throttled prefix is no dead server");
+}
+
+#[tokio::test]
+async fn a_preflight_is_passed_without_a_signature() {
+    let server = Server::start(|_, _, _| status(200, "Access-Control-Allow-Origin: *\r\n")).await;
+    let world = World::new(s3_pool(server.address, SECRET));
+    let mut preflight = request(Method::OPTIONS, "/a.txt", RequestBody::Empty);
+    preflight.headers.insert("origin", HeaderValue::from_static("https://app.example"));
+    preflight.headers.insert("access-control-request-method", HeaderValue::from_static("GET"));
+    let response = world.fetch(preflight).await.unwrap();
+    assert_eq!(response.headers["access-control-allow-origin"], "*");
+    let head = server.seen.lock()[0].head.to_lowercase();
+    assert!(
+        head.starts_with("options /photos/a.txt ") && head.contains("origin: https://app.example"),
+        "{head}"
+    );
+    assert!(!head.contains("authorization") && !head.contains("x-amz-"), "{head}");
+}

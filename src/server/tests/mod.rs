@@ -101,8 +101,22 @@ impl http_body::Body for Endless {
 impl Handler for Doer {
     type Body = TestBody;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Arc<Peer>) -> Response<TestBody> {
+    fn handle(&self, request: Request<Incoming>, peer: &Arc<Peer>) -> Handled<TestBody> {
         self.seen.peers.lock().push((**peer).clone());
+        if request.uri().path() == "/panic-at-once" {
+            panic!("as asked");
+        }
+        let doer = self.clone();
+        Handled::Later(Box::pin(async move { doer.answer(request).await }))
+    }
+
+    fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
+        self.seen.refusals.lock().push(refusal);
+    }
+}
+
+impl Doer {
+    async fn answer(&self, request: Request<Incoming>) -> Response<TestBody> {
         let path = request.uri().path().to_string();
         match path.as_str() {
             "/panic" => panic!("as asked"),
@@ -121,10 +135,6 @@ impl Handler for Doer {
             "/endless" => Response::new(Endless.boxed()),
             _ => Response::new(full(path)),
         }
-    }
-
-    fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
-        self.seen.refusals.lock().push(refusal);
     }
 }
 
@@ -274,13 +284,21 @@ async fn speaks_h2c_with_prior_knowledge() {
     large.headers_mut().insert("x", "a".repeat(8192).parse().unwrap());
     let response = client.send_request(large).await.unwrap();
     assert_eq!(response.status(), 431);
-    let response = client.send_request(get("/panic")).await.unwrap();
-    assert_eq!(response.status(), 500);
+    for panic in ["/panic", "/panic-at-once"] {
+        let response = client.send_request(get(panic)).await.unwrap();
+        assert_eq!(response.status(), 500);
+    }
     let body = Request::post("http://x/echo").body(full(vec![b'a'; 2000])).unwrap();
     assert_eq!(client.send_request(body).await.unwrap().status(), 413);
     assert_eq!(
         up.refusals(),
-        [Refusal::UriTooLong, Refusal::HeadTooLarge, Refusal::Internal, Refusal::BodyTooLarge]
+        [
+            Refusal::UriTooLong,
+            Refusal::HeadTooLarge,
+            Refusal::Internal,
+            Refusal::Internal,
+            Refusal::BodyTooLarge
+        ]
     );
 }
 

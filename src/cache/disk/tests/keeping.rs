@@ -137,7 +137,7 @@ async fn puts_gets_and_removals_at_once_never_give_a_wrong_body() {
                         1..=7 => put(&tier, &name, 1500),
                         _ => {
                             if let Some(object) = read(&tier, &name).await
-                                && object.body.pieces().concat() != body(&name, 1500)
+                                && pieces(&object).concat() != body(&name, 1500)
                             {
                                 wrong.fetch_add(1, Ordering::SeqCst);
                             }

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus::Registry;
 
+use super::super::invalidation::Seen;
 use super::super::key::{Key, KeyHash, KeyText};
-use super::super::object::{Meta, Object, Touched, WholeBuilder};
+use super::super::object::{Content, Meta, Object, Touched, WholeBuilder};
 use super::super::variants::Variants;
 use super::folder::Faults;
 use super::metrics::DiskMetrics;
@@ -121,9 +122,11 @@ fn object(name: &str, body: &[u8]) -> Object {
             freshness,
             modified: None,
             dated: None,
+            tags: Default::default(),
+            seen: Seen::new(0),
             touched: Touched::default(),
         },
-        body: whole.finish(),
+        body: Content::Whole(whole.finish()),
     }
 }
 
@@ -140,14 +143,20 @@ fn put(tier: &DiskTier, name: &str, len: usize) {
 async fn read(tier: &DiskTier, name: &str) -> Option<Arc<Object>> {
     match tier.get(hash(name)).await?.entry {
         Entry::Object(object) => Some(object),
-        Entry::Variants(_) => panic!("variants under {name}"),
+        other => panic!("{other:?} under {name}"),
     }
+}
+
+/// Of a body that is here.
+fn pieces(object: &Object) -> &[bytes::Bytes] {
+    let Content::Whole(whole) = &object.body else { panic!("{:?}", object.body) };
+    whole.pieces()
 }
 
 /// Whether it is there; and if so, it must be what was put.
 async fn has(tier: &DiskTier, name: &str, len: usize) -> bool {
     let Some(object) = read(tier, name).await else { return false };
-    assert_eq!(object.body.pieces().concat(), body(name, len), "the body of {name}");
+    assert_eq!(pieces(&object).concat(), body(name, len), "the body of {name}");
     assert_eq!(*object.meta.key, *name.as_bytes());
     true
 }

@@ -1,0 +1,110 @@
+//! The records on disk: appended and synced before a purge is acknowledged, written anew when most are superseded.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::record::{End, Record, read_all};
+
+/// What the file begins with; the last byte is the version of what follows.
+const MAGIC: &[u8; 8] = b"SWPURGE\x01";
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    file: File,
+    path: PathBuf,
+    /// Bytes that are known to be good; the next record begins there.
+    len: u64,
+    records: usize,
+    /// A write or a sync failed: what the file holds is not known any more.
+    doubtful: bool,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// No file, or an empty one.
+    Nothing,
+    /// A file, read to an end of this kind.
+    Log(End),
+}
+
+impl LogFile {
+    /// Reads the file at `path`, or begins one. Unless the end is clean, the caller has to [`rewrite`](Self::rewrite)
+    /// it before it appends.
+    pub(super) fn open(path: &Path, take: impl FnMut(Record)) -> io::Result<(Self, Found)> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut records = 0;
+        let mut take = take;
+        let found = match bytes.strip_prefix(MAGIC) {
+            Some(rest) => Found::Log(read_all(rest, |record| {
+                records += 1;
+                take(record);
+            })),
+            None if bytes.is_empty() => Found::Nothing,
+            None => Found::Log(End::Damaged),
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let doubtful = found != Found::Log(End::Clean);
+        Ok((Self { file, path: path.to_owned(), len: bytes.len() as u64, records, doubtful }, found))
+    }
+
+    /// Whether only [`rewrite`](Self::rewrite) helps: after a failure, or with more than twice the records that
+    /// `live` things need.
+    pub(super) fn wants_rewrite(&self, live: usize) -> bool {
+        self.doubtful || self.records > 2 * live + 1024
+    }
+
+    /// Appends records; they are on the disk when this returns.
+    pub(super) fn append(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut count = 0;
+        for record in records {
+            record.write(&mut bytes);
+            count += 1;
+        }
+        self.doubtful = true;
+        self.file.write_all_at(&bytes, self.len)?;
+        self.file.sync_data()?;
+        self.doubtful = false;
+        self.len += bytes.len() as u64;
+        self.records += count;
+        Ok(())
+    }
+
+    /// Puts a file with these records in the place of the old one, whatever was in that.
+    pub(super) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
+        let mut bytes = MAGIC.to_vec();
+        let mut count = 0;
+        for record in records {
+            record.write(&mut bytes);
+            count += 1;
+        }
+        let beside = self.path.with_extension("new");
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &self.path)?;
+        // The old file is out of reach: from here on the new one is the log, even if the folder is not synced.
+        (self.file, self.len, self.records, self.doubtful) = (file, bytes.len() as u64, count, true);
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        self.doubtful = false;
+        Ok(())
+    }
+
+    /// To put another file in its place.
+    #[cfg(test)]
+    pub(super) fn file_for_test(&mut self) -> &mut File {
+        &mut self.file
+    }
+}

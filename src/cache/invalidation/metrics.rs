@@ -1,0 +1,45 @@
+//! What is counted about purges.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Counters of the log; a clone is the same counters.
+#[derive(Debug, Clone)]
+pub struct InvalidationMetrics {
+    /// Purges, by `selector` and `mode`.
+    pub purges: IntCounterVec,
+    /// Objects that were found purged, or stale by a purge, when they were asked for.
+    pub purged_hits: IntCounter,
+    /// Things that have a mark in the log.
+    pub entries: IntGauge,
+}
+
+impl InvalidationMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// When `registry` has some of that name already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self::unregistered()?;
+        registry.register(Box::new(metrics.purges.clone()))?;
+        registry.register(Box::new(metrics.purged_hits.clone()))?;
+        registry.register(Box::new(metrics.entries.clone()))?;
+        Ok(metrics)
+    }
+
+    fn unregistered() -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            purges: IntCounterVec::new(
+                Opts::new("seawall_purges_total", "Things purged, by what named them."),
+                &["selector", "mode"],
+            )?,
+            purged_hits: IntCounter::new(
+                "seawall_purged_hits_total",
+                "Objects found purged, or stale by a purge, when they were asked for.",
+            )?,
+            entries: IntGauge::new(
+                "seawall_invalidation_log_entries",
+                "URLs, prefixes, tags and sites that the log of purges holds.",
+            )?,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! A request before it is known which member gets it, and how often.
+
+use std::time::SystemTime;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::error::FetchError;
+use super::exchange::{Head, Unsent};
+use super::member::Member;
+use super::pool::Pool;
+use super::request::{OriginRequest, RequestBody};
+use super::s3::{Elsewhere, Object, Plan};
+
+/// Fields that are written here or mean one connection only (RFC 9110 §7.6.1).
+const OURS: [HeaderName; 10] = [
+    header::HOST,
+    // The body follows at once, whoever waits for a 100.
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+];
+
+/// See the module.
+pub(super) enum Template {
+    Plain(Head),
+    S3 { plan: Plan, head: Head },
+}
+
+impl Template {
+    pub(super) fn new(pool: &Pool, request: OriginRequest) -> Result<(Self, Unsent), FetchError> {
+        let body = match request.body {
+            RequestBody::Empty => None,
+            RequestBody::Stream(stream) => Some(stream),
+        };
+        let mut headers = request.headers;
+        for name in &OURS {
+            headers.remove(name);
+        }
+        if let Some(s3) = &pool.s3 {
+            let plan = s3.plan(&request.method, &request.path, request.query.as_deref(), &request.host)?;
+            super::s3::strip_request(&mut headers);
+            let head = Head {
+                method: request.method,
+                target: PathAndQuery::from_static("/"),
+                host: request.host,
+                headers,
+                trailers: false,
+                upgrade: None,
+                on_informational: request.on_informational,
+            };
+            return Ok((Template::S3 { plan, head }, None));
+        }
+        let target = target(&request.path, request.query.as_deref())?;
+        let host = pool.config.host.clone().unwrap_or(request.host);
+        let head = Head {
+            method: request.method,
+            target,
+            host,
+            headers,
+            trailers: request.trailers,
+            upgrade: request.upgrade,
+            on_informational: request.on_informational,
+        };
+        Ok((Template::Plain(head), body))
+    }
+
+    /// A status that is answered without asking anybody.
+    pub(super) fn local(&self) -> Option<http::StatusCode> {
+        match self {
+            Template::S3 { plan: Plan::Answer(status), .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    pub(super) fn method(&self) -> &http::Method {
+        match self {
+            Template::Plain(head) | Template::S3 { head, .. } => &head.method,
+        }
+    }
+
+    /// Whether it may end in a tunnel, of which one is enough.
+    pub(super) fn upgrades(&self) -> bool {
+        matches!(self, Template::Plain(Head { upgrade: Some(_), .. }))
+    }
+
+    /// The object asked for, where it is one of S3's.
+    pub(super) fn object(&self) -> Option<&Object> {
+        match self {
+            Template::S3 { plan: Plan::Send(object), .. } => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The head for this member; for S3 signed now, since a signature has a time.
+    pub(super) fn head(
+        &self,
+        pool: &Pool,
+        member: &Member,
+        elsewhere: Option<&Elsewhere>,
+    ) -> Result<Head, FetchError> {
+        let copy = |head: &Head, target: PathAndQuery, host: HeaderValue, headers: HeaderMap| Head {
+            method: head.method.clone(),
+            target,
+            host,
+            headers,
+            trailers: head.trailers,
+            upgrade: head.upgrade.clone(),
+            on_informational: head.on_informational.clone(),
+        };
+        match (self, &pool.s3) {
+            (Template::S3 { plan: Plan::Send(object), head }, Some(s3)) => {
+                let endpoint =
+                    elsewhere.map_or_else(|| s3.endpoint(&member.origin.authority), Elsewhere::endpoint);
+                let signed = s3.sign(&head.method, object, endpoint, &head.headers, SystemTime::now())?;
+                Ok(copy(head, signed.target, signed.host, signed.headers))
+            }
+            (Template::Plain(head) | Template::S3 { head, .. }, _) => {
+                Ok(copy(head, head.target.clone(), head.host.clone(), head.headers.clone()))
+            }
+        }
+    }
+}
+
+fn target(path: &[u8], query: Option<&[u8]>) -> Result<PathAndQuery, FetchError> {
+    if path.first() != Some(&b'/') {
+        return Err(FetchError::BadRequest("the path has no leading slash"));
+    }
+    let mut text = path.to_vec();
+    if let Some(query) = query {
+        text.push(b'?');
+        text.extend_from_slice(query);
+    }
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
+        .map_err(|_| FetchError::BadRequest("path or query"))
+}

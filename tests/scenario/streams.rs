@@ -1,0 +1,108 @@
+//! Bodies that come bit by bit, both ways: server-sent events and gRPC.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::world::{Answer, Gate, World, within};
+
+#[tokio::test]
+async fn an_event_arrives_before_the_next_is_sent() {
+    let world = World::start().await;
+    let second = Gate::new("the second event may come");
+    let events = Answer::ok("data: 1\n\n").header("Content-Type", "text/event-stream");
+    let events = events.header("Cache-Control", "no-store").chunked().hold(&second).body("data: 2\n\n");
+    world.origin().always("/events", events.clone());
+    world.origin().always("/events-by-close", events.until_close());
+    for target in ["/events", "/events-by-close"] {
+        let mut client = world.client().get(target).begin().await;
+        assert_eq!(client.read(9).await, "data: 1\n\n");
+        second.open();
+        assert_eq!(client.rest().await.unwrap(), "data: 2\n\n");
+    }
+}
+
+/// A body that is sent as a test says.
+struct Sent(mpsc::Receiver<Frame<Bytes>>);
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|frame| frame.map(Ok))
+    }
+}
+
+fn body() -> (mpsc::Sender<Frame<Bytes>>, Sent) {
+    let (sender, receiver) = mpsc::channel(1);
+    (sender, Sent(receiver))
+}
+
+/// An HTTP/2 origin without TLS that sends each piece back as it comes, and as its trailers the request's.
+async fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let service = service_fn(|request: Request<Incoming>| async move {
+            assert_eq!(request.headers()["te"], "trailers");
+            let (sender, answer) = body();
+            tokio::spawn(async move {
+                let mut asked = request.into_body();
+                while let Some(Ok(frame)) = asked.frame().await {
+                    sender.send(frame).await.unwrap();
+                }
+            });
+            Ok::<_, Infallible>(
+                Response::builder().header("content-type", "application/grpc").body(answer).unwrap(),
+            )
+        });
+        let _ =
+            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+    });
+    address
+}
+
+#[tokio::test]
+async fn grpc_talks_both_ways_and_ends_with_trailers() {
+    let address = echo().await;
+    let site = "methods = [\"GET\", \"POST\"]";
+    let world = World::new().origins(0).member(address).pool("protocol = \"h2\"").site(site).start().await;
+    let socket = TcpStream::connect(world.client().address()).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+    let (pieces, asked) = body();
+    let request = Request::post("http://test.example/chat.Chat/Talk").header("te", "trailers");
+    let request = request.header("content-type", "application/grpc").body(asked).unwrap();
+    let answer = within("the head", sender.send_request(request)).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"application/grpc".parse().unwrap())
+    );
+    let mut said = answer.into_body();
+    for piece in ["one", "two"] {
+        pieces.send(Frame::data(Bytes::from(piece))).await.unwrap();
+        let frame = within(piece, said.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), piece, "each is answered before the next is sent");
+    }
+    let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+    pieces.send(Frame::trailers(trailers.clone())).await.unwrap();
+    let frame = within("the trailers", said.frame()).await.unwrap().unwrap();
+    assert_eq!(frame.into_trailers().unwrap(), trailers);
+}
