@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use crate::world::{Answer, Client, Metrics, World};
+use crate::world::{Answer, Client, Metrics, START, World};
 
-/// A world whose edge has a disk tier in `folder`; `memory` is how much RAM it has.
-async fn world(folder: &Path, memory: &str) -> World {
+/// A world whose edge has a disk tier in `folder`; `memory` is how much RAM it has, and `later` when it starts.
+async fn world(folder: &Path, memory: &str, later: u64) -> World {
     let toml = format!(
         "[cache.memory]\ncapacity = \"{memory}\"\n\
          [cache.disk]\npath = \"{}\"\ncapacity = \"64MiB\"\nadmission = \"all\"\n",
         folder.display()
     );
-    let world = World::new().more(&toml).start().await;
+    let world = World::new().later(later).more(&toml).start().await;
     let ended = |m: &Metrics| m.sum("seawall_disk_recovery_seconds", &[]) > 0.0;
     world.metrics_when("the index is read", ended).await;
     world
@@ -19,7 +19,12 @@ async fn world(folder: &Path, memory: &str) -> World {
 
 async fn restarted(mut world: World, folder: &Path) -> World {
     assert!(world.stop().await.unwrap());
-    let world = self::world(folder, "64MiB").await;
+    let later = world.now().since(START).as_secs() + 1;
+    started_again(folder, later).await
+}
+
+async fn started_again(folder: &Path, later: u64) -> World {
+    let world = self::world(folder, "64MiB", later).await;
     world.origin().on("*", |request| match request.header("if-none-match") {
         Some(tag) => Answer::status(304).header("ETag", &tag).header("Cache-Control", "max-age=600"),
         None => Answer::fresh(format!("new {}", request.path()), 600),
@@ -50,12 +55,12 @@ async fn fill(world: &World, padding: usize) {
 #[tokio::test]
 async fn what_was_purged_stays_so_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let first = world(folder.path(), "64MiB").await;
+    let first = world(folder.path(), "64MiB", 0).await;
     fill(&first, 0).await;
     assert_eq!(purge(&first, r#"{"urls":["http://test.example/a"]}"#).await, 200);
     assert_eq!(purge(&first, r#"{"tags":["tag-b"]}"#).await, 200);
     assert_eq!(purge(&first, r#"{"prefixes":["http://test.example/c"]}"#).await, 200);
-    assert_eq!(purge(&first, r#"{"tags":["tag-d"],"mode":"soft"}"#).await, 200);
+    assert_eq!(purge(&first, r#"{"tags":["tag-d"],"soft":true}"#).await, 200);
     let second = restarted(first, folder.path()).await;
     for name in ["a", "b", "c"] {
         second.get(&format!("/{name}")).await.assert_stored(200, &format!("new /{name}"));
@@ -75,7 +80,7 @@ async fn what_was_purged_stays_so_after_a_restart() {
 #[tokio::test]
 async fn a_purge_means_what_an_earlier_run_has_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let first = world(folder.path(), "64MiB").await;
+    let first = world(folder.path(), "64MiB", 0).await;
     fill(&first, 0).await;
     let second = restarted(first, folder.path()).await;
     assert_eq!(purge(&second, r#"{"tags":["tag-a"]}"#).await, 200);
@@ -86,7 +91,7 @@ async fn a_purge_means_what_an_earlier_run_has_stored() {
 #[tokio::test]
 async fn what_only_the_disk_has_is_purged_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    let world = world(folder.path(), "1MiB").await;
+    let world = world(folder.path(), "1MiB", 0).await;
     fill(&world, 100_000).await;
     world.origin().on("*", |request| Answer::fresh(format!("new {}", request.path()), 600));
     assert_eq!(purge(&world, r#"{"prefixes":["http://test.example/"]}"#).await, 200);
@@ -99,14 +104,14 @@ async fn what_only_the_disk_has_is_purged_as_well() {
 #[tokio::test]
 async fn without_its_log_of_purges_all_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut first = world(folder.path(), "64MiB").await;
+    let mut first = world(folder.path(), "64MiB", 0).await;
     fill(&first, 0).await;
     assert_eq!(purge(&first, r#"{"tags":["tag-a"]}"#).await, 200);
     assert!(first.stop().await.unwrap());
     let log = folder.path().join("purges.log");
     std::fs::remove_file(&log).unwrap();
     std::fs::create_dir(&log).unwrap();
-    let second = restarted(first, folder.path()).await;
+    let second = started_again(folder.path(), 1).await;
     let confirmed = second.get("/b").await;
     confirmed.assert(200, "old /b");
     assert!(!confirmed.is_hit(), "{confirmed:?}");

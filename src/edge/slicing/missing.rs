@@ -13,6 +13,7 @@ use crate::cache::object::Object;
 use crate::cache::slice::Manifest;
 use crate::edge::keyed::Keyed;
 use crate::edge::outgoing::Outgoing;
+use crate::edge::respond::Served;
 use crate::edge::worker::Worker;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
@@ -31,17 +32,26 @@ pub struct Slices {
     pub object: Arc<Object>,
     /// What ties the slices.
     pub manifest: Arc<Manifest>,
+    /// Whether what is in memory was there before this request: then to read it is to use it again.
+    pub again: bool,
     key: Key,
     outgoing: Result<Outgoing, Refusal>,
 }
 
 impl Slices {
     /// For one request.
-    pub fn new(worker: &Worker, keyed: &Keyed, object: &Arc<Object>, manifest: &Arc<Manifest>) -> Self {
+    pub fn new(
+        worker: &Worker,
+        keyed: &Keyed,
+        object: &Arc<Object>,
+        manifest: &Arc<Manifest>,
+        served: Served,
+    ) -> Self {
         Self {
             worker: worker.clone(),
             object: Arc::clone(object),
             manifest: Arc::clone(manifest),
+            again: !matches!(served, Served::Filled { .. }),
             key: keyed.key.clone(),
             // A request that may not go to an origin may still be a hit.
             outgoing: Outgoing::for_fill(keyed, &worker.shared),

@@ -219,7 +219,11 @@ impl SliceReader {
     ) -> Option<Current> {
         let shared = Arc::clone(&self.slices.worker.shared);
         let manifest = Arc::clone(&self.slices.manifest);
-        if let Some(slice) = shared.slice(&manifest, index) {
+        let here = match self.slices.again {
+            true => shared.slice(&manifest, index),
+            false => shared.memory.slice(&manifest, index),
+        };
+        if let Some(slice) = here {
             return Some(Current::Here(slice));
         }
         if let Some(flight) = shared.flights.get(&manifest, index) {
@@ -234,7 +238,7 @@ impl SliceReader {
             self.join(&flight.run, index);
             return Some(coming(Arc::clone(&flight.body)));
         }
-        shared.slice(&manifest, index).map(Current::Here)
+        shared.memory.slice(&manifest, index).map(Current::Here)
     }
 
     fn fetch(&mut self, index: u64, horizon: u64) -> Option<Arc<Growing>> {

@@ -33,7 +33,7 @@ impl Worker {
     ) -> Answering<'a> {
         Box::pin(async move {
             let now = self.shared.clock.now();
-            let slices = Arc::new(Slices::new(self, keyed, &object, &manifest));
+            let slices = Arc::new(Slices::new(self, keyed, &object, &manifest, served));
             let mut answer = respond::from_slices(&slices, keyed, served, &self.shared.server_name, now);
             let Source::Sliced(reader) = answer.response.body_mut() else { return Ok(answer) };
             if reader.all_here() {
