@@ -91,6 +91,15 @@ impl Shared {
         part::answers(&object, keyed).then_some(object)
     }
 
+    /// What is for `key` at `place` in either tier, and which that is; changes neither.
+    pub async fn find(&self, key: &Key, place: KeyHash) -> Option<(&'static str, Slot)> {
+        if let Some(slot) = self.memory.get(place).filter(|slot| !matches!(slot, Slot::Uncacheable(_))) {
+            return Some(("memory", slot));
+        }
+        let disk = self.disk.as_ref().filter(|disk| disk.contains(place))?;
+        Some(("disk", slot(&disk.get(place).await?, key)?))
+    }
+
     /// Reads what is for `key` at `place` on disk, and puts it into memory.
     async fn promote(&self, key: &Key, place: KeyHash) -> Option<Slot> {
         let disk = self.disk.as_ref().filter(|disk| disk.contains(place))?;

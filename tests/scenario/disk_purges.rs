@@ -125,3 +125,22 @@ async fn without_its_log_of_purges_all_is_confirmed() {
     assert!(!third.get("/e").await.is_hit(), "older than the log");
     third.get("/b").await.assert_hit(200, "new /b");
 }
+
+#[tokio::test]
+async fn an_operator_sees_which_tier_has_an_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = world(folder.path(), "64MiB", 0).await;
+    fill(&first, 0).await;
+    let second = restarted(first, folder.path()).await;
+    let tier = async || {
+        let client = Client::of(second.admin_address(), "localhost");
+        let seen = client.get("/objects?url=http://test.example/a").send().await;
+        let seen: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+        seen["objects"][0]["tier"].as_str().map(ToOwned::to_owned)
+    };
+    assert_eq!(tier().await.as_deref(), Some("disk"));
+    second.get("/a").await.assert_hit(200, "old /a");
+    assert_eq!(tier().await.as_deref(), Some("memory"));
+    purge(&second, r#"{"urls":["http://test.example/a"]}"#).await;
+    assert_eq!(tier().await, None);
+}

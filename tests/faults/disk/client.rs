@@ -17,11 +17,23 @@ pub struct Seen {
 /// # Errors
 /// There is no connection, or no whole response.
 pub fn ask(address: SocketAddr, method: &str, path: &str) -> io::Result<Seen> {
+    let framing = if method == "PUT" { "Content-Length: 0\r\n\r\n" } else { "\r\n" };
+    send(address, method, path, framing)
+}
+
+/// A POST with a body.
+///
+/// # Errors
+/// As [`ask`].
+pub fn post(address: SocketAddr, path: &str, body: &str) -> io::Result<Seen> {
+    send(address, "POST", path, &format!("Content-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+fn send(address: SocketAddr, method: &str, path: &str, rest: &str) -> io::Result<Seen> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let head = format!("{method} {path} HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n");
-    let framing = if method == "PUT" { "Content-Length: 0\r\n\r\n" } else { "\r\n" };
-    stream.write_all((head + framing).as_bytes())?;
+    stream.write_all((head + rest).as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())

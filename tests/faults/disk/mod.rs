@@ -11,4 +11,5 @@ mod crash;
 mod damage;
 mod edge;
 mod origin;
+mod purge;
 mod random;

@@ -31,6 +31,11 @@ impl Origin {
         self.address
     }
 
+    /// Makes a new version of a path.
+    pub fn change(&self, path: &str) {
+        *self.versions.lock().unwrap().entry(path.to_owned()).or_default() += 1;
+    }
+
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         loop {
@@ -45,7 +50,7 @@ impl Origin {
             let mut words = request.split(' ');
             let (method, path) = (words.next().unwrap(), words.next().unwrap());
             let body = if method == "PUT" {
-                *self.versions.lock().unwrap().entry(path.to_owned()).or_default() += 1;
+                self.change(path);
                 Vec::new()
             } else {
                 body(path, self.versions.lock().unwrap().get(path).copied().unwrap_or(0))
