@@ -57,6 +57,11 @@ impl Touched {
         Self(AtomicBool::new(true))
     }
 
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Whether this is the first call. A hit after the first costs one relaxed load.
     pub fn first(&self) -> bool {
         !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)

@@ -120,10 +120,8 @@ impl Shared {
         let Some(disk) = &self.disk else { return };
         let place = object.place(key);
         if let Content::Part(_) = object.body {
-            // What is there is older.
-            if disk.contains(place) {
-                disk.remove(place);
-            }
+            // What is there, or waits to be written, is older.
+            disk.remove(place);
         } else if disk.admits(place) {
             self.write(key, place, object);
         } else if place != key.hash() && disk.contains(key.hash()) {
@@ -143,7 +141,9 @@ impl Shared {
             Content::Sliced(_) => true,
             Content::Part(_) => return,
         };
-        if disk.contains(place) && (is_small || is_stricter(&updated.meta, &old.meta)) {
+        // What was hit is there, or waits to be written.
+        let is_there = old.meta.touched.is_set() || disk.contains(place);
+        if is_there && (is_small || is_stricter(&updated.meta, &old.meta)) {
             self.write(key, place, updated);
         }
     }

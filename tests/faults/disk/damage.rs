@@ -19,6 +19,10 @@ fn path(i: u64) -> String {
 fn damage(cache: &Path, random: &mut Random) {
     let mut files: Vec<_> = fs::read_dir(cache).unwrap().map(|file| file.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    if files.is_empty() {
+        // All were deleted the last time, and nothing was written since.
+        return;
+    }
     for _ in 0..1 + random.below(40) {
         let path = &files[random.below(files.len() as u64) as usize];
         let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else { continue };
