@@ -72,7 +72,7 @@ static LISTENER: Table = Table {
     noun: "listener",
     label: Some("address"),
     keys: &[
-        key("address", Text, Required, "`address:port` (`127.0.0.1:8080`, `[::]:8080`), or `unix:/path`."),
+        key("address", Text, Required, "`address:port` (`127.0.0.1:8080`, `[::]:8080`), or `unix:/path` (mode 0660: for the server's user and group). It must be free: a second server does not start on an address that one listens on, and only a socket file that nobody listens on is replaced."),
         key("proxy_protocol", Flag, Is("false"), "Expect PROXY protocol v1/v2 before the first byte."),
         key("redirect_https", Flag, Is("false"), "Answer every request with 308 to https; not together with `tls`."),
         key("http3", Flag, Is("false"), "Also serve HTTP/3 on the same UDP port and advertise it in Alt-Svc."),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as HyperBody;
 use tokio::sync::oneshot;
 
@@ -73,6 +73,14 @@ impl Handler for Worker {
             let answer = worker.go_on(next, &mut pending).await;
             worker.finish(answer, pending, &method)
         }))
+    }
+
+    fn answered(&self, request: &Request<HyperBody>, status: StatusCode, peer: &Arc<Peer>) {
+        let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
+        recording::begun(&mut pending, request, peer);
+        pending.record.status = status.as_u16();
+        pending.first_byte(quanta::Instant::now());
+        pending.finish();
     }
 
     fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {

@@ -47,6 +47,8 @@ refusals! {
     BadBody = BAD_REQUEST, "bad_body";
     /// CONNECT, or a target in asterisk form with a method other than OPTIONS.
     BadTarget = BAD_REQUEST, "bad_target";
+    /// Plain HTTP on a port of TLS.
+    PlainHttpOnTls = BAD_REQUEST, "plain_http_on_tls";
     // 403, 404, 405
     /// No signed table was satisfied; the detail is in `DenyReason`.
     Denied = FORBIDDEN, "denied";

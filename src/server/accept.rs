@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Shared {
     /// `[server.limits]`
     pub limits: Arc<Limits>,
+    /// This node's name in Cache-Status.
+    pub server_name: Arc<str>,
     /// For all times.
     pub clock: Clock,
     /// The word to stop.

@@ -2,11 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Type};
 use tokio::sync::Semaphore;
 
 use super::accept::{Listener, Shared, Socket};
@@ -14,12 +12,10 @@ use super::clock::Clock;
 use super::drain::Drain;
 use super::metrics::ServerMetrics;
 use super::per_ip::PerIp;
+use super::socket;
 use super::tls::watch::Watch;
 use super::tls::{self, TlsError};
 use crate::config::{Config, ListenAddress};
-
-/// The kernel cuts it down to net.core.somaxconn.
-const BACKLOG: i32 = 4096;
 
 /// What kept the server from listening.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +131,7 @@ pub fn bind(config: &Config, metrics: ServerMetrics) -> Result<Bound, BindError>
         listeners: listeners.collect(),
         shared: Arc::new(Shared {
             limits,
+            server_name: config.server.server_name.as_str().into(),
             clock: Clock::start(),
             drain: Drain::default(),
             slots,
@@ -156,18 +153,11 @@ fn name(address: &ListenAddress) -> String {
 fn sockets_of(address: &ListenAddress, workers: usize) -> io::Result<(Vec<Socket>, BoundTo)> {
     match address {
         ListenAddress::Tcp(addr) => {
-            let first = tcp(*addr)?;
-            // The others need the port that port 0 became.
-            let addr = first.local_addr()?;
-            let mut sockets = vec![Socket::Tcp(first)];
-            for _ in 1..workers {
-                sockets.push(Socket::Tcp(tcp(addr)?));
-            }
-            Ok((sockets, BoundTo::Tcp(addr)))
+            let (sockets, addr) = socket::tcp(*addr, workers)?;
+            Ok((sockets.into_iter().map(Socket::Tcp).collect(), BoundTo::Tcp(addr)))
         }
         ListenAddress::Unix(path) => {
-            let socket = unix(path)?;
-            socket.set_nonblocking(true)?;
+            let socket = socket::unix(path)?;
             let mut sockets = Vec::new();
             for _ in 1..workers {
                 sockets.push(Socket::Unix(socket.try_clone()?));
@@ -175,33 +165,5 @@ fn sockets_of(address: &ListenAddress, workers: usize) -> io::Result<(Vec<Socket
             sockets.push(Socket::Unix(socket));
             Ok((sockets, BoundTo::Unix(path.clone())))
         }
-    }
-}
-
-fn tcp(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    if addr.is_ipv6() && addr.ip().is_unspecified() {
-        // `[::]` is every address, IPv4 too, whatever the system's default.
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// A socket file that nobody listens on any more is left from a crash, and replaced.
-fn unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
-            Err(gone) if gone.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path)?;
-                UnixListener::bind(path)
-            }
-            _ => Err(error),
-        },
-        bound => bound,
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: the TLS handshake, which protocol it speaks, and its life by that protocol.
+//! One connection: which protocol it speaks, and its life by that protocol.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,21 +11,20 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::HttpService;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use rustls::ProtocolVersion;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio::io::AsyncReadExt;
 
 use super::accept::{Listener, Worker};
 use super::drive::{Connection, End, drive};
-use super::handler::{Handler, Peer, TlsInfo};
-use super::io::GuardedIo;
+use super::handler::{Handler, Peer};
+use super::handshake::{self, Begun};
+use super::io::{self, GuardedIo};
 use super::response::Tracked;
 use super::scan::{HeadLimits, Scan};
 use super::service::Service;
 use super::state::{ConnState, Deadlines};
 use super::stream::Stream;
 use crate::config::Limits;
+use crate::http::refusal::Refusal;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -92,14 +91,18 @@ pub async fn serve<H: Handler>(
     let (mut stream, negotiated) = match (&listener.tls, accepted) {
         (None, Accepted::Tcp(stream)) => (Stream::Tcp(stream), None),
         (None, Accepted::Unix(stream)) => (Stream::Unix(stream), None),
-        (Some(tls), Accepted::Tcp(stream)) => match handshake(tls, stream, &worker).await {
-            Some((stream, tls)) => (Stream::Tls(Box::new(stream)), Some(tls)),
-            None => return,
-        },
-        (Some(tls), Accepted::Unix(stream)) => match handshake(tls, stream, &worker).await {
-            Some((stream, tls)) => (Stream::UnixTls(Box::new(stream)), Some(tls)),
-            None => return,
-        },
+        (Some(tls), accepted) => {
+            let begin = handshake::begin(tls, accepted, &worker.metrics);
+            match tokio::time::timeout(worker.limits.header_timeout, begin).await {
+                Ok(Begun::Tls { stream, info, http2 }) => (stream, Some((info, http2))),
+                Ok(Begun::Plain(stream)) => {
+                    worker.handler.refuse(Refusal::PlainHttpOnTls, &Arc::new(peer));
+                    return io::refuse(stream, Refusal::PlainHttpOnTls, &worker.server_name).await;
+                }
+                Ok(Begun::Failed) => return,
+                Err(_) => return worker.metrics.handshake("none", "timeout"),
+            }
+        }
     };
     let mut prefix = Vec::new();
     match negotiated {
@@ -130,6 +133,7 @@ pub async fn serve<H: Handler>(
         peer: Arc::new(peer),
         state,
         limits: worker.limits.clone(),
+        server_name: worker.server_name.clone(),
         redirect: listener.redirect,
         takeover: Mutex::new(None),
     });
@@ -144,7 +148,7 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
     let limits = &worker.limits;
     let scan =
         Scan::new(HeadLimits { head: limits.header_bytes, fields: limits.headers, target: limits.uri_bytes });
-    let io = GuardedIo::new(stream, prefix, Some(scan), service.state.clone());
+    let io = GuardedIo::new(stream, prefix, Some(scan), service.state.clone(), worker.server_name.clone());
     let mut connection = worker.protocols.http1.serve_connection(TokioIo::new(io), calls(service.clone()));
     let end = drive(Pin::new(&mut connection), &service.state, &worker.drain).await;
     let parts = connection.into_parts();
@@ -172,7 +176,7 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
 }
 
 async fn http2<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service<H>>, worker: &Worker<H>) {
-    let io = GuardedIo::new(stream, prefix, None, service.state.clone());
+    let io = GuardedIo::new(stream, prefix, None, service.state.clone(), worker.server_name.clone());
     let connection = worker.protocols.http2.serve_connection(TokioIo::new(io), calls(service.clone()));
     match drive(pin!(connection), &service.state, &worker.drain).await {
         End::Done(Err(error)) => {
@@ -215,39 +219,6 @@ where
     fn go(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
-}
-
-/// The handshake and what it agreed on; whether that is HTTP/2.
-async fn handshake<H, IO: AsyncRead + AsyncWrite + Unpin>(
-    config: &Arc<rustls::ServerConfig>,
-    stream: IO,
-    worker: &Worker<H>,
-) -> Option<(TlsStream<IO>, (TlsInfo, bool))> {
-    let accept = TlsAcceptor::from(config.clone()).accept(stream);
-    let result = match tokio::time::timeout(worker.limits.header_timeout, accept).await {
-        Ok(Ok(stream)) => {
-            let session = stream.get_ref().1;
-            let version = match session.protocol_version() {
-                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
-                _ => "TLSv1.3",
-            };
-            worker.metrics.handshake(version, "ok");
-            let info = TlsInfo {
-                sni: session.server_name().map(str::to_ascii_lowercase),
-                version,
-                client_certificate: session.peer_certificates().is_some(),
-            };
-            let http2 = session.alpn_protocol() == Some(b"h2");
-            return Some((stream, (info, http2)));
-        }
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake");
-            "failed"
-        }
-        Err(_) => "timeout",
-    };
-    worker.metrics.handshake("none", result);
-    None
 }
 
 /// Reads until it is plain whether this is HTTP/2, into `prefix`; none if the client left first.

@@ -31,7 +31,10 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// client goes away.
     fn handle(&self, request: http::Request<Incoming>, peer: &Arc<Peer>) -> Handled<Self::Body>;
 
-    /// The server has answered by itself: count it, log it.
+    /// The server has answered by itself with `status`, and not to refuse: count it, log it.
+    fn answered(&self, request: &http::Request<Incoming>, status: http::StatusCode, peer: &Arc<Peer>);
+
+    /// The server has refused by itself: count it, log it.
     fn refuse(&self, refusal: Refusal, peer: &Arc<Peer>);
 }
 

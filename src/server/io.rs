@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::scan::Scan;
 use super::state::ConnState;
 use super::stream::Stream;
+use crate::http::cache_status::CacheStatus;
 use crate::http::refusal::Refusal;
 
 /// How long a closing connection may take to say goodbye, and a client to stop sending after a refusal.
@@ -35,6 +36,8 @@ pub struct GuardedIo {
     /// A refusal waits for a response to end; wake this then.
     reader: Option<Waker>,
     refused: Option<Refusal>,
+    /// This node's, for answers.
+    server_name: Arc<str>,
     /// HTTP/2: small writes are gathered.
     gathers: bool,
     /// Small writes until the next flush. h2 writes each DATA frame by itself; gathered, a burst of
@@ -54,7 +57,13 @@ struct Answer {
 
 impl GuardedIo {
     /// `prefix` was read from `stream` already. `scan` is for HTTP/1; HTTP/2 has none.
-    pub fn new(stream: Stream, prefix: Vec<u8>, scan: Option<Scan>, state: Arc<ConnState>) -> Self {
+    pub fn new(
+        stream: Stream,
+        prefix: Vec<u8>,
+        scan: Option<Scan>,
+        state: Arc<ConnState>,
+        server_name: Arc<str>,
+    ) -> Self {
         let http2 = scan.is_none();
         Self {
             stream,
@@ -64,6 +73,7 @@ impl GuardedIo {
             answer: None,
             reader: None,
             refused: None,
+            server_name,
             gathers: http2,
             gathered: BytesMut::new(),
         }
@@ -74,19 +84,11 @@ impl GuardedIo {
         self.refused
     }
 
-    /// Says goodbye. If the client may still be sending, reads that away for a while: a close with unread
-    /// bytes is a reset, and a reset can overtake the answer (RFC 9112 §9.6).
+    /// Says goodbye.
     pub async fn close(mut self) {
         let linger = self.refused.is_some() || self.scan.as_ref().is_some_and(Scan::owes);
-        let goodbye = async {
-            if self.stream.shutdown().await.is_err() || !linger {
-                return;
-            }
-            let mut waste = vec![0; 16 * 1024];
-            while matches!(self.stream.read(&mut waste).await, Ok(read) if read > 0) {}
-        };
         // Too late is as good as done: the drop closes it.
-        let _ = tokio::time::timeout(LINGER, goodbye).await;
+        let _ = tokio::time::timeout(LINGER, goodbye(&mut self.stream, linger)).await;
     }
 
     /// Bytes as they come from now on, after `ahead`, which hyper has read; `None` if some are lost: they came
@@ -105,7 +107,7 @@ impl GuardedIo {
         if let Some(scan) = &mut self.scan {
             scan.refuse(refusal);
         }
-        self.answer = Some(Answer { bytes: answer(refusal), written: 0 });
+        self.answer = Some(Answer { bytes: answer(refusal, &self.server_name), written: 0 });
     }
 
     /// Ready when no answer of ours is left to write.
@@ -129,7 +131,8 @@ impl GuardedIo {
             let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
             return noted(&self.state, wrote);
         }
-        self.gathered.reserve(length);
+        // The first reserve is for a head and a small body, so that most bursts grow once or never.
+        self.gathered.reserve(if self.gathered.is_empty() { length.max(4096) } else { length });
         bufs.iter().for_each(|buf| self.gathered.extend_from_slice(buf));
         self.state.set_gathered(true);
         Poll::Ready(Ok(length))
@@ -144,7 +147,13 @@ impl GuardedIo {
                 wrote => self.gathered.advance(wrote),
             }
         }
-        self.state.set_gathered(false);
+        if self.state.gathered() {
+            self.state.set_gathered(false);
+            if self.state.in_flight() == 0 {
+                // An idle connection keeps no buffer.
+                self.gathered = BytesMut::new();
+            }
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -267,7 +276,7 @@ impl AsyncWrite for GuardedIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_answer(cx))?;
-        if this.gathers && this.state.gathered() && !this.state.flushing() {
+        if this.gathers && this.state.flush_can_wait() {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_gathered(cx))?;
@@ -289,7 +298,8 @@ impl AsyncWrite for GuardedIo {
         }
         let this = self.get_mut();
         ready!(this.poll_gathered(cx))?;
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
+        noted(&this.state, shut)
     }
 }
 
@@ -302,14 +312,39 @@ fn noted<T>(state: &ConnState, result: Poll<T>) -> Poll<T> {
     result
 }
 
+/// Answers a connection that HTTP never began on, and ends it.
+pub async fn refuse(mut stream: Stream, refusal: Refusal, server_name: &str) {
+    let answer = answer(refusal, server_name);
+    let ending = async {
+        if stream.write_all(&answer).await.is_ok() {
+            goodbye(&mut stream, true).await;
+        }
+    };
+    // As in `GuardedIo::close`.
+    let _ = tokio::time::timeout(LINGER, ending).await;
+}
+
+/// Ends what is sent. With `linger` the client may still be sending, and that is read away: a close with unread bytes is
+/// a reset, and a reset can overtake the answer (RFC 9112 §9.6).
+async fn goodbye(stream: &mut Stream, linger: bool) {
+    if stream.shutdown().await.is_err() || !linger {
+        return;
+    }
+    let mut waste = vec![0; 16 * 1024];
+    while matches!(stream.read(&mut waste).await, Ok(read) if read > 0) {}
+}
+
 /// A refusal as HTTP/1.1, with the connection's end announced.
-fn answer(refusal: Refusal) -> Vec<u8> {
+fn answer(refusal: Refusal, server_name: &str) -> Vec<u8> {
     let status = refusal.status();
     let body = refusal.body();
+    let cache_status = CacheStatus::own(server_name).detail(refusal.as_str()).to_value();
+    // All of its bytes are ASCII.
+    let cache_status = cache_status.to_str().unwrap_or_default();
     let date = httpdate::fmt_http_date(std::time::SystemTime::now());
     format!(
         "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
-         connection: close\r\ndate: {date}\r\n\r\n{body}",
+         cache-control: no-store\r\ncache-status: {cache_status}\r\nconnection: close\r\ndate: {date}\r\n\r\n{body}",
         status.as_u16(),
         status.canonical_reason().unwrap_or("Error"),
         body.len(),

@@ -1,6 +1,14 @@
 //! What is counted about connections. Requests are the handler's to count.
 
-use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+/// Seconds. A round trip to the client is in it, so the scale is that of networks.
+const HANDSHAKE_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// The server's metrics; a clone is the same metrics.
 #[derive(Debug, Clone)]
@@ -9,6 +17,7 @@ pub struct ServerMetrics {
     accepted: IntCounterVec,
     refused: IntCounterVec,
     handshakes: IntCounterVec,
+    handshake_seconds: HistogramVec,
     expiry: GaugeVec,
 }
 
@@ -82,6 +91,14 @@ impl ServerMetrics {
                 Opts::new("seawall_tls_handshakes_total", "TLS handshakes with clients."),
                 &["version", "result"],
             )?,
+            handshake_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "seawall_tls_handshake_seconds",
+                    "How long TLS handshakes took, from the client's first byte.",
+                )
+                .buckets(HANDSHAKE_BUCKETS.to_vec()),
+                &["kind"],
+            )?,
             expiry: GaugeVec::new(
                 Opts::new(
                     "seawall_tls_certificate_expiry_seconds",
@@ -94,6 +111,7 @@ impl ServerMetrics {
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.handshakes.clone()))?;
+        registry.register(Box::new(metrics.handshake_seconds.clone()))?;
         registry.register(Box::new(metrics.expiry.clone()))?;
         Ok(metrics)
     }
@@ -115,6 +133,11 @@ impl ServerMetrics {
     /// A handshake ended.
     pub fn handshake(&self, version: &str, result: &str) {
         self.handshakes.with_label_values(&[version, result]).inc();
+    }
+
+    /// A handshake of this kind has been done.
+    pub fn handshake_took(&self, kind: &str, took: Duration) {
+        self.handshake_seconds.with_label_values(&[kind]).observe(took.as_secs_f64());
     }
 
     /// The gauge of the certificate called `cert`.

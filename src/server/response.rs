@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
 use super::handler::BoxError;
 use super::state::ConnState;
+use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
 
 /// One request in flight: from the service's call to the end of the response's body, or of either by a drop.
@@ -112,11 +113,35 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
     }
 }
 
+/// The server's own answer, for a reason; no cache may keep it.
+fn own<B>(
+    status: StatusCode,
+    reason: &str,
+    body: Bytes,
+    server_name: &str,
+    in_flight: InFlight,
+) -> Response<Tracked<B>> {
+    let mut response = Response::new(Tracked::own(body, in_flight));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_STATUS, CacheStatus::own(server_name).detail(reason).to_value());
+    response
+}
+
+/// The way to https, for good (RFC 9110 §15.4.9).
+pub fn redirect<B>(location: HeaderValue, server_name: &str, in_flight: InFlight) -> Response<Tracked<B>> {
+    let status = StatusCode::PERMANENT_REDIRECT;
+    let mut response = own(status, "redirect_https", Bytes::new(), server_name, in_flight);
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
 /// A refusal as a response. On HTTP/1 it ends the connection.
-pub fn refusal<B>(refusal: Refusal, in_flight: InFlight) -> Response<Tracked<B>> {
+pub fn refusal<B>(refusal: Refusal, server_name: &str, in_flight: InFlight) -> Response<Tracked<B>> {
     let http2 = in_flight.http2;
-    let mut response = Response::new(Tracked::own(refusal.body().into(), in_flight));
-    *response.status_mut() = refusal.status();
+    let body = refusal.body().into();
+    let mut response = own(refusal.status(), refusal.as_str(), body, server_name, in_flight);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if !http2 {

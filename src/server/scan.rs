@@ -10,8 +10,9 @@ mod head;
 
 use body::Body;
 pub use head::HeadLimits;
-use head::{Facts, Progress};
+use head::Progress;
 
+use crate::http::framing::HeadScan;
 use crate::http::refusal::Refusal;
 
 /// Empty bytes before a request line that are not yet a request (RFC 9112 §2.2 asks for one CRLF at least).
@@ -33,7 +34,7 @@ enum Part {
     /// Between requests, after so many newline bytes.
     Gap(u8),
     /// Inside a head.
-    Head(Facts),
+    Head(HeadScan),
     /// Inside a body.
     Body(Body),
     /// The body's framing is broken: nothing that follows can be told from a request, so none of it passes.
@@ -58,19 +59,19 @@ impl Scan {
                         *seen += 1;
                         at += 1;
                     }
-                    _ => self.part = Part::Head(Facts::default()),
+                    _ => self.part = Part::Head(HeadScan::default()),
                 },
-                Part::Head(facts) => {
-                    let mut facts = *facts;
-                    match self.head(&mut facts, &bytes[at..]) {
+                Part::Head(scan) => {
+                    let mut scan = *scan;
+                    match self.head(&mut scan, &bytes[at..]) {
                         Progress::Partial => {
-                            self.part = Part::Head(facts);
+                            self.part = Part::Head(scan);
                             return bytes.len();
                         }
-                        Progress::Complete(taken) => {
+                        Progress::Complete(taken, framing) => {
                             at += taken;
                             self.heads = self.heads.wrapping_add(1);
-                            self.part = facts.body().map_or(Part::Gap(0), Part::Body);
+                            self.part = Body::new(framing).map_or(Part::Gap(0), Part::Body);
                         }
                         Progress::Refused(refusal) => {
                             self.refuse(refusal);
@@ -94,9 +95,9 @@ impl Scan {
     }
 
     /// Reads on in a head; `Complete` counts bytes of `bytes`, not of the carry.
-    fn head(&mut self, facts: &mut Facts, bytes: &[u8]) -> Progress {
+    fn head(&mut self, scan: &mut HeadScan, bytes: &[u8]) -> Progress {
         if self.carry.is_empty() {
-            let progress = facts.read(bytes, &self.limits);
+            let progress = self.limits.read(scan, bytes);
             if progress == Progress::Partial {
                 self.carry.extend_from_slice(bytes);
             }
@@ -104,8 +105,8 @@ impl Scan {
         }
         let before = self.carry.len();
         self.carry.extend_from_slice(bytes);
-        let progress = match facts.read(&self.carry, &self.limits) {
-            Progress::Complete(end) => Progress::Complete(end.saturating_sub(before)),
+        let progress = match self.limits.read(scan, &self.carry) {
+            Progress::Complete(end, framing) => Progress::Complete(end.saturating_sub(before), framing),
             other => other,
         };
         if progress != Progress::Partial {
@@ -189,6 +190,7 @@ mod tests {
             (post("content-length: \r\n"), Some(Refusal::AmbiguousFraming)),
             (post("content-length: 99999999999999999999\r\n"), Some(Refusal::AmbiguousFraming)),
             (post("transfer-encoding: gzip, chunked\r\n"), Some(Refusal::AmbiguousFraming)),
+            ("POST / HTTP/1.1\ncontent-length: 5\n\n".into(), Some(Refusal::MalformedHead)),
             (post("transfer-encoding: xchunked\r\n"), Some(Refusal::AmbiguousFraming)),
             (
                 post("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n"),

@@ -110,7 +110,7 @@ impl Running {
     /// Stops: no new connections, idle ones are closed at once, requests in flight may finish for `timeout`,
     /// then what is left is dropped. Blocks until the threads have ended. True if nothing had to be dropped.
     pub fn drain(mut self, timeout: Duration) -> bool {
-        self.shared.drain.start(Instant::now() + timeout);
+        self.stop(Instant::now() + timeout);
         let mut finished = true;
         for thread in std::mem::take(&mut self.threads) {
             // A worker that panicked has not finished.
@@ -118,18 +118,23 @@ impl Running {
         }
         finished
     }
+
+    fn stop(&self, deadline: Instant) {
+        for address in &self.addresses {
+            if let BoundTo::Unix(path) = &address.to {
+                // While somebody still listens on it: from then on the path may be the next server's. Somebody may have
+                // removed it; that is as good.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        self.shared.drain.start(deadline);
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.shared.drain.is_draining() {
-            self.shared.drain.start(Instant::now());
-        }
-        for address in &self.addresses {
-            if let BoundTo::Unix(path) = &address.to {
-                // Somebody may have replaced or removed it; the next start copes with either.
-                let _ = std::fs::remove_file(path);
-            }
+            self.stop(Instant::now());
         }
     }
 }

@@ -7,7 +7,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -32,6 +31,8 @@ pub struct Service<H> {
     pub state: Arc<ConnState>,
     /// `[server.limits]`
     pub limits: Arc<Limits>,
+    /// This node's name in Cache-Status.
+    pub server_name: Arc<str>,
     /// `redirect_https`: the port to go to.
     pub redirect: Option<u16>,
     /// HTTP/1: who has the connection when hyper is done with it.
@@ -47,7 +48,10 @@ impl<H: Handler> Service<H> {
         }
         if let Some(port) = self.redirect {
             return Called::now(match location(&request, port) {
-                Ok(location) => redirect(location, in_flight),
+                Ok(location) => {
+                    self.handler.answered(&request, StatusCode::PERMANENT_REDIRECT, &self.peer);
+                    response::redirect(location, &self.server_name, in_flight)
+                }
                 Err(refusal) => self.refuse(refusal, in_flight),
             });
         }
@@ -76,7 +80,7 @@ impl<H: Handler> Service<H> {
 
     fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
         self.handler.refuse(refusal, &self.peer);
-        response::refusal(refusal, in_flight)
+        response::refusal(refusal, &self.server_name, in_flight)
     }
 
     /// HTTP/1 heads were measured as bytes on their way in; HTTP/2 has them only here.
@@ -131,13 +135,6 @@ fn host(headers: &HeaderMap) -> Result<Authority, Refusal> {
         (Some(host), None) => Authority::try_from(host.as_bytes()).map_err(|_| Refusal::BadHost),
         _ => Err(Refusal::BadHost),
     }
-}
-
-fn redirect<B>(location: HeaderValue, in_flight: InFlight) -> Response<Tracked<B>> {
-    let mut response = Response::new(Tracked::own(Bytes::new(), in_flight));
-    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    response.headers_mut().insert(header::LOCATION, location);
-    response
 }
 
 /// A call under way, as hyper wants it.

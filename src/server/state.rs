@@ -117,9 +117,15 @@ impl ConnState {
         self.gathered.store(gathered, Relaxed);
     }
 
-    /// Whether a flush is meant: h2 flushes after each DATA frame, the driver once per poll.
-    pub fn flushing(&self) -> bool {
-        self.flushing.load(Relaxed)
+    /// HTTP/2: whether a flush may be passed by: h2 flushes after each DATA frame, the driver once per poll. Before
+    /// the first request it may not: while h2 waits for the client's preface, the driver's poll does not flush.
+    pub fn flush_can_wait(&self) -> bool {
+        self.gathered() && !self.flushing.load(Relaxed) && !self.fresh.load(Relaxed)
+    }
+
+    /// Requests whose responses have not ended.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
     }
 
     /// A flush is meant from now on, or no longer.

@@ -1,6 +1,6 @@
 //! Which site, rule and pool a request belongs to.
 
-use crate::world::{Answer, Expect, World};
+use crate::world::{Answer, Expect, Metrics, World};
 
 #[tokio::test]
 async fn the_first_rule_that_matches_wins() {
@@ -52,6 +52,14 @@ async fn a_listener_can_send_everybody_to_https() {
     let location = seen.header("location").expect("a redirect has a Location");
     let rest = location.strip_prefix("https://test.example").expect("to https on the same host");
     assert!(rest.ends_with("/a?b=1"), "{location}");
+    assert_eq!(seen.header("cache-control").as_deref(), Some("no-store"));
+    let own = seen.header("cache-status").expect("every response has one");
+    assert!(own.ends_with("; detail=redirect_https"), "{own}");
+    let redirects = |metrics: &Metrics| {
+        metrics.sum("seawall_requests_total", &[("outcome", "edge"), ("status", "3xx"), ("method", "GET")])
+            == 1.0
+    };
+    world.metrics_when("the redirect is counted", redirects).await;
     world.tls_client().get("/a").send().await.assert(200, "hello");
     assert_eq!(world.origin().count(), 1);
 }

@@ -39,6 +39,12 @@ async fn are_refused(table: Vec<(String, u16, &str)>) {
             reason.split('|').any(|reason| text.contains(reason)),
             "{what}: {reason} expected, got {text}"
         );
+        let own = seen.header("cache-status").unwrap_or_else(|| panic!("{what}: no Cache-Status"));
+        let detail = own.split_once("; detail=").map(|(_, detail)| detail);
+        assert!(
+            detail.is_some_and(|detail| reason.split('|').any(|reason| reason == detail)),
+            "{what}: {own} (RFC 9211)"
+        );
         world.get("/good").await.assert(200, "good");
         assert_eq!(world.origin().count(), good, "something reached the origin: {what}");
     }
@@ -124,6 +130,7 @@ async fn heads_that_are_no_http() {
         malformed(&get("X-No-Colon\r\n")),
         malformed(&get(": no name\r\n")),
         malformed(&get("X(Comment): 1\r\n")),
+        malformed("POST / HTTP/1.1\r\nHost: test.example\r\nX: 1\nContent-Length: 5\r\n\r\nhello"),
         malformed("G@T / HTTP/1.1\r\nHost: test.example\r\n\r\n"),
         malformed(" GET / HTTP/1.1\r\nHost: test.example\r\n\r\n"),
         malformed("GET  / HTTP/1.1\r\nHost: test.example\r\n\r\n"),

@@ -41,3 +41,13 @@ async fn a_handshake_that_is_none_does_not_disturb_the_next() {
         world.tls_client().get("/a").send().await.assert(200, "hello");
     }
 }
+
+#[tokio::test]
+async fn plain_http_on_a_port_of_tls_is_told_so() {
+    let world = World::start().await;
+    let mut connection = world.tls_client().without_tls().connect().await;
+    connection.send("GET /a HTTP/1.1\r\nHost: test.example\r\n\r\n").await;
+    connection.read("GET").await.assert_refused(400, "plain_http_on_tls");
+    connection.closed().await;
+    assert_eq!(world.origin().count(), 0);
+}

@@ -1,5 +1,7 @@
 //! Where a request body ends. What it holds is hyper's business; this only counts, by the same grammar.
 
+use crate::http::framing::Framing;
+
 /// A body, as far as it was not passed by yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Body {
@@ -48,8 +50,13 @@ pub(super) enum Left {
 }
 
 impl Body {
-    pub(super) const fn chunked() -> Self {
-        Self::Chunked(Chunked::Start)
+    /// What a head announced; none if that is nothing.
+    pub(super) const fn new(framing: Framing) -> Option<Self> {
+        match framing {
+            Framing::None | Framing::Length(0) => None,
+            Framing::Length(length) => Some(Self::Length(length)),
+            Framing::Chunked => Some(Self::Chunked(Chunked::Start)),
+        }
     }
 
     /// Passes over `bytes`: how many were the body's, and what is left of it.

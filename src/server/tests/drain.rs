@@ -49,6 +49,40 @@ async fn an_h2_request_in_flight_finishes() {
 }
 
 #[tokio::test]
+async fn the_next_server_has_the_unix_socket_while_the_last_one_drains() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let unix = || {
+        let address = ListenAddress::Unix(path.clone());
+        Up::new(config(limits(), vec![Listener { address, redirect_https: false, tls: None }]))
+    };
+    let ask = async |target: &str| {
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+    };
+    let last = unix();
+    let seen = last.seen.clone();
+    let mut busy = ask("/slow").await;
+    seen.arrived.acquire().await.unwrap().forget();
+    let drained = drain(last, Duration::from_secs(10)).await;
+    let gone = async {
+        while path.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the file goes when the drain begins");
+    let _next = unix();
+    seen.go.add_permits(1);
+    let mut text = String::new();
+    busy.read_to_string(&mut text).await.unwrap();
+    assert!(text.ends_with("slow") && drained.await.unwrap());
+    let mut text = String::new();
+    ask("/a").await.read_to_string(&mut text).await.unwrap();
+    assert!(text.ends_with("/a"), "{text}");
+}
+
+#[tokio::test]
 async fn what_takes_too_long_is_dropped() {
     let up = Up::plain(limits());
     let seen = up.seen.clone();

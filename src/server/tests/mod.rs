@@ -2,6 +2,8 @@
 
 mod drain;
 mod framing;
+mod gather;
+mod h2;
 mod limits;
 mod tls;
 
@@ -13,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -27,6 +29,9 @@ use super::body::LimitedBody;
 use super::*;
 use crate::config::*;
 use crate::http::refusal::Refusal;
+
+/// Bytes of `/large`.
+const LARGE: usize = 256 * 1024;
 
 /// Limits that no test meets by accident.
 pub(super) fn limits() -> Limits {
@@ -75,6 +80,8 @@ struct Doer {
 
 struct Seen {
     refusals: Mutex<Vec<Refusal>>,
+    /// Path and status.
+    answers: Mutex<Vec<(String, u16)>>,
     peers: Mutex<Vec<Peer>>,
     /// A permit for each request to `/slow` that has arrived.
     arrived: Semaphore,
@@ -110,6 +117,10 @@ impl Handler for Doer {
         Handled::Later(Box::pin(async move { doer.answer(request).await }))
     }
 
+    fn answered(&self, request: &Request<Incoming>, status: StatusCode, _: &Arc<Peer>) {
+        self.seen.answers.lock().push((request.uri().path().to_string(), status.as_u16()));
+    }
+
     fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
         self.seen.refusals.lock().push(refusal);
     }
@@ -132,6 +143,7 @@ impl Doer {
                     Response::builder().status(refusal.status()).body(full(refusal.body())).unwrap()
                 }
             },
+            "/large" => Response::new(full(vec![b'x'; LARGE])),
             "/endless" => Response::new(Endless.boxed()),
             _ => Response::new(full(path)),
         }
@@ -153,6 +165,7 @@ impl Up {
         let bound = bind(&config, metrics).unwrap();
         let seen = Arc::new(Seen {
             refusals: Mutex::default(),
+            answers: Mutex::default(),
             peers: Mutex::default(),
             arrived: Semaphore::new(0),
             go: Semaphore::new(0),
@@ -228,10 +241,11 @@ async fn one(stream: &mut TcpStream) -> String {
 fn refused(refusal: Refusal) -> String {
     let body = refusal.body();
     format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\ncache-control: no-store\r\ncache-status: seawall; detail={}\r\nconnection: close\r\n\r\n{body}",
         refusal.status().as_u16(),
         refusal.status().canonical_reason().unwrap(),
-        body.len()
+        body.len(),
+        refusal.as_str(),
     )
 }
 
@@ -323,12 +337,15 @@ async fn a_unix_socket_is_served_by_all_workers_and_removed_at_the_end() {
     assert!(!path.exists());
 }
 
-#[test]
-fn an_address_in_use_names_the_listener() {
+#[tokio::test]
+async fn an_address_in_use_names_the_listener_whoever_uses_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut second = listener(None);
-    second.address = ListenAddress::Tcp(taken.local_addr().unwrap());
-    let metrics = ServerMetrics::register(&prometheus::Registry::new()).unwrap();
-    let error = bind(&config(limits(), vec![listener(None), second]), metrics).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("listener 1 ({})", taken.local_addr().unwrap())), "{error}");
+    let up = Up::plain(limits());
+    for addr in [taken.local_addr().unwrap(), up.addr(0)] {
+        let mut second = listener(None);
+        second.address = ListenAddress::Tcp(addr);
+        let metrics = ServerMetrics::register(&prometheus::Registry::new()).unwrap();
+        let error = bind(&config(limits(), vec![listener(None), second]), metrics).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("listener 1 ({addr})")), "{error}");
+    }
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::client::{Resumption, Tls12Resumption};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsConnector, rustls};
 
@@ -54,9 +56,19 @@ impl Client {
         versions: &[&'static rustls::SupportedProtocolVersion],
         own: Option<(rcgen::Certificate, KeyPair)>,
     ) -> Self {
+        Self::with_provider(crate::server::tls::provider(), ca, alpn, versions, own)
+    }
+
+    fn with_provider(
+        provider: Arc<CryptoProvider>,
+        ca: &Ca,
+        alpn: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        own: Option<(rcgen::Certificate, KeyPair)>,
+    ) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(ca.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(crate::server::tls::provider())
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
@@ -69,7 +81,7 @@ impl Client {
         };
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         // A resumed session shows no new certificate.
-        config.resumption = rustls::client::Resumption::disabled();
+        config.resumption = Resumption::disabled();
         Self { config }
     }
 
@@ -83,6 +95,81 @@ impl Client {
         let stream = self.connect(up, name).await.unwrap();
         stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
+}
+
+/// A server with TLS, and how to connect to it for HTTP/2.
+pub(super) fn up_with_h2(limits: Limits) -> (Up, impl AsyncFn(&Up) -> TlsStream<TcpStream>) {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let files = write(&ca, folder.path(), "a", &["a.example"]);
+    let up = Up::new(config(limits, vec![listener(Some(settings(vec![files])))]));
+    let client = Client::new(&ca, &["h2"]);
+    (up, async move |up: &Up| client.connect(up, "a.example").await.unwrap())
+}
+
+/// One request over HTTP/1; the session afterwards, when tickets have arrived.
+async fn asked(client: &Client, up: &Up) -> TlsStream<TcpStream> {
+    let mut stream = client.connect(up, "a.example").await.unwrap();
+    stream.write_all(b"GET /a HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.ends_with("/a"), "{text}");
+    stream
+}
+
+#[tokio::test]
+async fn the_key_exchange_is_hybrid_for_who_can_and_classic_for_others() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let files = write(&ca, folder.path(), "a", &["a.example"]);
+    let up = Up::new(config(limits(), vec![listener(Some(settings(vec![files])))]));
+    let mut old = crate::server::tls::provider().as_ref().clone();
+    old.kx_groups.retain(|group| group.name() != NamedGroup::X25519MLKEM768);
+    let old = Client::with_provider(Arc::new(old), &ca, &[], rustls::ALL_VERSIONS, None);
+    for (client, group) in [(Client::new(&ca, &[]), NamedGroup::X25519MLKEM768), (old, NamedGroup::X25519)] {
+        let stream = asked(&client, &up).await;
+        assert_eq!(stream.get_ref().1.negotiated_key_exchange_group().unwrap().name(), group);
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full), "no second round trip");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_resumes_its_session() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let files = write(&ca, folder.path(), "a", &["a.example"]);
+    let up = Up::new(config(limits(), vec![listener(Some(settings(vec![files])))]));
+    for (version, tls12) in [
+        (&rustls::version::TLS13, Tls12Resumption::Disabled),
+        (&rustls::version::TLS12, Tls12Resumption::SessionIdOrTickets),
+        (&rustls::version::TLS12, Tls12Resumption::SessionIdOnly),
+    ] {
+        let mut client = Client::with(&ca, &[], &[version], None);
+        client.config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(tls12);
+        let kind = async || asked(&client, &up).await.get_ref().1.handshake_kind().unwrap();
+        assert_eq!(kind().await, HandshakeKind::Full, "{version:?}");
+        assert_eq!(kind().await, HandshakeKind::Resumed, "{version:?}");
+    }
+    let families = up.registry.gather();
+    let took = families.iter().find(|family| family.name() == "seawall_tls_handshake_seconds").unwrap();
+    let counts: Vec<_> = took
+        .get_metric()
+        .iter()
+        .map(|metric| (metric.get_label()[0].value(), metric.get_histogram().get_sample_count()))
+        .collect();
+    assert_eq!(counts, [("full", 3), ("resumed", 3)]);
+}
+
+#[tokio::test]
+async fn plain_http_on_a_port_of_tls_is_told_so() {
+    let (up, connect) = up_with_h2(limits());
+    for text in ["GET / HTTP/1.1\r\nhost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        assert_eq!(up.ask(text).await, refused(Refusal::PlainHttpOnTls));
+    }
+    assert_eq!(up.refusals(), [Refusal::PlainHttpOnTls; 2]);
+    let mut noise = up.connect().await;
+    noise.write_all(b"\0\0\0\0\0\0\0\0").await.unwrap();
+    let mut alert = Vec::new();
+    noise.read_to_end(&mut alert).await.unwrap();
+    assert!(alert.is_empty() || alert[0] == 0x15, "an alert at most: {alert:?}");
+    connect(&up).await;
 }
 
 #[tokio::test]
@@ -181,8 +268,13 @@ async fn a_plain_listener_redirects_to_the_tls_one() {
     let text = up.ask("GET /a?b HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n").await;
     assert!(text.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"), "{text}");
     assert!(text.contains(&format!("location: https://a.example:{}/a?b\r\n", up.addr(1).port())), "{text}");
+    let own = "cache-control: no-store\r\ncache-status: seawall; detail=";
+    assert!(text.contains(&format!("{own}redirect_https\r\n")), "{text}");
+    assert_eq!(*up.seen.answers.lock(), [("/a".into(), 308)]);
     let text = up.ask("GET / HTTP/1.1\r\n\r\n").await;
     assert!(text.ends_with(&Refusal::BadHost.body()), "{text}");
+    assert!(text.contains(&format!("{own}bad_host\r\n")), "{text}");
+    assert_eq!(up.refusals(), [Refusal::BadHost]);
     assert!(up.seen.peers.lock().is_empty());
 }
 
