@@ -204,3 +204,25 @@ fn hits_and_purges_from_many_threads() {
     log.append(&[Selector::tag(b"t")], Mode::Hard, NOW).unwrap();
     assert_eq!(judge(&log, &seen, "h/a", "t"), Verdict::Gone);
 }
+
+#[test]
+fn beside_another_process_everything_is_suspect_until_that_one_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("purges");
+    let first = InvalidationLog::open(&path, NOW, metrics()).unwrap();
+    let old = Seen::new(first.head());
+    first.append(&[Selector::url(b"h/a")], Mode::Hard, NOW).unwrap();
+    let later = NOW.plus(std::time::Duration::from_secs(1));
+    let second = InvalidationLog::open_or_suspect(&path, later, metrics());
+    assert_eq!(judge(&second, &old, "h/b", "x"), Verdict::Suspect);
+    assert!(second.append(&[Selector::url(b"h/c")], Mode::Hard, NOW).is_err(), "not durable");
+    let new = Seen::new(second.head());
+    drop(first);
+    second.append(&[Selector::url(b"h/d")], Mode::Hard, NOW).unwrap();
+    drop(second);
+    let third = InvalidationLog::open(&path, later, metrics()).unwrap();
+    assert_eq!(judge(&third, &old, "h/c", "x"), Verdict::Gone, "saved with the next");
+    assert_eq!(judge(&third, &old, "h/b", "x"), Verdict::Suspect, "the first one's purges are not known");
+    assert_eq!(judge(&third, &new, "h/d", "x"), Verdict::Gone);
+    assert_eq!(judge(&third, &new, "h/b", "x"), Verdict::Current);
+}
