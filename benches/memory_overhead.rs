@@ -72,6 +72,7 @@ fn object(key: &Key, size: usize) -> Object {
         dated: None,
         tags: Default::default(),
         seen: Seen::new(0),
+        touched: Default::default(),
     };
     Object { meta, body: Content::Whole(body.finish()) }
 }

@@ -1,4 +1,4 @@
-//! Named reasons not to send traffic here; ready is to have none.
+//! Named reasons not to send traffic here, of which ready is to have none; and what is impaired while it serves.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub struct Readiness {
     reasons: Mutex<BTreeSet<&'static str>>,
+    impaired: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Readiness {
@@ -15,10 +16,12 @@ impl Readiness {
     pub const STARTING: &'static str = "starting";
     /// Set from SIGTERM on, while requests in flight finish.
     pub const DRAINING: &'static str = "draining";
+    /// Impaired while the disk tier can't be used: hits come from RAM, everything else from the origin.
+    pub const DISK_CACHE: &'static str = "disk_cache";
 
     /// Not ready, because it is [`STARTING`](Self::STARTING): who opens the listeners clears that.
     pub fn new() -> Self {
-        Self { reasons: Mutex::new([Self::STARTING].into()) }
+        Self { reasons: Mutex::new([Self::STARTING].into()), impaired: Mutex::default() }
     }
 
     /// Sets (`true`) or clears a reason not to be ready.
@@ -29,6 +32,22 @@ impl Readiness {
         } else {
             reasons.remove(reason);
         }
+    }
+
+    /// Sets (`true`) or clears something that does not work as it should while requests are served: traffic that
+    /// went elsewhere for it would be worse off there if all edges had it.
+    pub fn impair(&self, what: &'static str, holds: bool) {
+        let mut impaired = self.impaired.lock();
+        if holds {
+            impaired.insert(what);
+        } else {
+            impaired.remove(what);
+        }
+    }
+
+    /// What is impaired, in alphabetical order.
+    pub fn impaired(&self) -> Vec<&'static str> {
+        self.impaired.lock().iter().copied().collect()
     }
 
     /// Why not, in alphabetical order; empty is ready.
@@ -60,5 +79,15 @@ mod tests {
         assert_eq!(readiness.reasons(), ["draining", "purge_log_behind"]);
         readiness.set(Readiness::DRAINING, false);
         assert_eq!(readiness.reasons(), ["purge_log_behind"]);
+    }
+
+    #[test]
+    fn what_is_impaired_does_not_turn_traffic_away() {
+        let readiness = Readiness::new();
+        readiness.set(Readiness::STARTING, false);
+        readiness.impair(Readiness::DISK_CACHE, true);
+        assert_eq!((readiness.reasons(), readiness.impaired()), (vec![], vec!["disk_cache"]));
+        readiness.impair(Readiness::DISK_CACHE, false);
+        assert!(readiness.impaired().is_empty());
     }
 }

@@ -107,7 +107,7 @@ where
         return response;
     }
     if !route.changes() {
-        return look(route, head.uri.query().unwrap_or(""), state, now);
+        return look(route, head.uri.query().unwrap_or(""), state, now).await;
     }
     if let Err(error) = guard(&head.headers, state.token.as_ref(), peer) {
         let mut response = json_reply(StatusCode::UNAUTHORIZED, &json!({ "error": error.to_string() }));
@@ -128,14 +128,14 @@ where
 }
 
 /// What changes nothing.
-fn look(route: Route, query: &str, state: &AdminState, now: Time) -> Answer {
+async fn look(route: Route, query: &str, state: &AdminState, now: Time) -> Answer {
     match route {
         Route::Metrics => reply(StatusCode::OK, telemetry::CONTENT_TYPE, state.metrics.render()),
         Route::Health => reply(StatusCode::OK, TEXT, "ok\n"),
         Route::Ready => ready(state),
         Route::Hot => hot(query, state, now),
         Route::OpenApi => reply(StatusCode::OK, YAML, OPENAPI),
-        Route::Objects => objects(query, state),
+        Route::Objects => objects(query, state).await,
         Route::Prefetched(id) => match state.prefetcher.progress(id) {
             Some(progress) => json_reply(StatusCode::OK, &progress),
             None => {
@@ -151,7 +151,12 @@ fn look(route: Route, query: &str, state: &AdminState, now: Time) -> Answer {
 fn ready(state: &AdminState) -> Answer {
     let reasons = state.readiness.reasons();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_reply(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
+    let body = json!({
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "impaired": state.readiness.impaired(),
+    });
+    reply(status, JSON, format!("{body}\n"))
 }
 
 fn hot(query: &str, state: &AdminState, now: Time) -> Answer {
@@ -171,7 +176,7 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-fn objects(query: &str, state: &AdminState) -> Answer {
+async fn objects(query: &str, state: &AdminState) -> Answer {
     let bad = |why: &str| bad(&BadPurge { field: "url".into(), why: why.to_owned() });
     let Some(url) = parameter(query, "url") else {
         return bad("is missing: /objects?url=https%3A%2F%2Fhost%2Fpath");
@@ -179,7 +184,7 @@ fn objects(query: &str, state: &AdminState) -> Answer {
     let Ok(url) = percent_encoding::percent_decode_str(url).decode_utf8() else {
         return bad("is no UTF-8");
     };
-    match inspect::cached(&url, &state.edge) {
+    match inspect::cached(&url, &state.edge).await {
         Ok(cached) => json_reply(StatusCode::OK, &cached),
         Err(error) => bad(&error.to_string()),
     }

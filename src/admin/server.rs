@@ -310,16 +310,21 @@ mod tests {
     #[test]
     fn ready_says_why_not() {
         let admin = admin();
-        let not = (503, "{\"ready\":false,\"reasons\":[\"starting\"]}\n".to_owned());
+        let not = (503, "{\"ready\":false,\"reasons\":[\"starting\"],\"impaired\":[]}\n".to_owned());
         let ask = || {
             let (code, _, body) = admin.ask("GET", "/readyz");
             (code, body)
         };
         assert_eq!(ask(), not);
         admin.state.readiness.set(Readiness::STARTING, false);
-        assert_eq!(ask(), (200, "{\"ready\":true,\"reasons\":[]}\n".to_owned()));
+        admin.state.readiness.impair(Readiness::DISK_CACHE, true);
+        assert_eq!(
+            ask(),
+            (200, "{\"ready\":true,\"reasons\":[],\"impaired\":[\"disk_cache\"]}\n".to_owned())
+        );
+        admin.state.readiness.impair(Readiness::DISK_CACHE, false);
         admin.state.readiness.set(Readiness::DRAINING, true);
-        assert_eq!(ask(), (503, "{\"ready\":false,\"reasons\":[\"draining\"]}\n".to_owned()));
+        assert_eq!(ask(), (503, "{\"ready\":false,\"reasons\":[\"draining\"],\"impaired\":[]}\n".to_owned()));
         assert_eq!(admin.ask("GET", "/healthz").0, 200);
     }
 

@@ -81,6 +81,10 @@ impl std::hash::Hasher for PrehashedState {
         self.0 ^= xxh3_64(bytes);
     }
 
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+
     fn write_u128(&mut self, hash: u128) {
         self.0 ^= hash as u64;
     }

@@ -30,6 +30,16 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// Whether both are the same entry, not merely equal ones.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Slot::Object(a), Slot::Object(b)) => Arc::ptr_eq(a, b),
+            (Slot::Variants(a), Slot::Variants(b)) => Arc::ptr_eq(a, b),
+            (Slot::Slice(a), Slot::Slice(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     fn weight(&self) -> usize {
         match self {
             Slot::Object(object) => object.weight(),
@@ -96,6 +106,32 @@ impl MemoryTier {
         });
     }
 
+    /// Whether something is kept under `hash`; to ask does not count as a use.
+    pub fn contains(&self, hash: KeyHash) -> bool {
+        self.entries.contains_key(&hash)
+    }
+
+    /// Takes in what another tier has, unless something is here by now; what is here then.
+    pub fn promote(&self, hash: KeyHash, slot: Slot) -> Slot {
+        let mut here = slot.clone();
+        self.entries.entry(hash).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            None | Some(Slot::Uncacheable(_)) => Op::Put(slot),
+            Some(known) => {
+                here = known;
+                Op::Nop
+            }
+        });
+        here
+    }
+
+    /// Forgets what was promoted, unless something else has taken its place.
+    pub fn demote(&self, hash: KeyHash, promoted: &Slot) {
+        self.entries.entry(hash).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+            Some(known) if known.is(promoted) => Op::Remove,
+            _ => Op::Nop,
+        });
+    }
+
     /// A slice, if it is here.
     pub fn slice(&self, manifest: &Arc<Manifest>, index: u64) -> Option<Arc<Slice>> {
         match self.entries.get(&manifest.place(index)) {
@@ -116,10 +152,11 @@ impl MemoryTier {
 
     /// Forgets the object in slices that was found to have changed, unless another has taken its place.
     pub fn forget(&self, key: &Key, object: &Object) {
-        let at = object.meta.variant.as_ref().map_or(key.hash(), |variant| key.variant(&variant.selecting));
-        self.entries.entry(at).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
-            Some(Slot::Object(now)) if same_manifest(&now.body, &object.body) => Op::Remove,
-            _ => Op::Nop,
+        self.entries.entry(object.place(key)).and_compute_with(|entry| {
+            match entry.map(moka::Entry::into_value) {
+                Some(Slot::Object(now)) if same_manifest(&now.body, &object.body) => Op::Remove,
+                _ => Op::Nop,
+            }
         });
     }
 

@@ -4,6 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::disk::DiskTier;
 use super::memory::MemoryTier;
 
 /// Counters and gauges of the tiers and of fills.
@@ -91,17 +92,19 @@ impl CacheMetrics {
 #[derive(Debug)]
 pub struct TierUsage {
     memory: MemoryTier,
+    disk: Option<DiskTier>,
     bytes: IntGaugeVec,
     entries: IntGaugeVec,
     capacity: IntGaugeVec,
 }
 
 impl TierUsage {
-    /// Of this tier.
-    pub fn new(memory: MemoryTier) -> Result<Self, prometheus::Error> {
+    /// Of these tiers.
+    pub fn new(memory: MemoryTier, disk: Option<DiskTier>) -> Result<Self, prometheus::Error> {
         let gauges = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["tier"]);
         Ok(Self {
             memory,
+            disk,
             bytes: gauges(
                 "seawall_cache_bytes",
                 "Bytes held by a cache tier, heads and bookkeeping included.",
@@ -109,6 +112,12 @@ impl TierUsage {
             entries: gauges("seawall_cache_entries", "Entries held by a cache tier.")?,
             capacity: gauges("seawall_cache_capacity_bytes", "Bytes a cache tier may hold.")?,
         })
+    }
+
+    fn set(&self, tier: &str, values: [u64; 3]) {
+        for (gauge, value) in self.gauges().into_iter().zip(values) {
+            gauge.with_label_values(&[tier]).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 
     fn gauges(&self) -> [&IntGaugeVec; 3] {
@@ -123,8 +132,9 @@ impl Collector for TierUsage {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let (bytes, entries) = self.memory.usage();
-        for (gauge, value) in self.gauges().into_iter().zip([bytes, entries, self.memory.capacity()]) {
-            gauge.with_label_values(&["memory"]).set(i64::try_from(value).unwrap_or(i64::MAX));
+        self.set("memory", [bytes, entries, self.memory.capacity()]);
+        if let Some(disk) = &self.disk {
+            self.set("disk", [disk.bytes(), disk.entries(), disk.capacity()]);
         }
         self.gauges().into_iter().flat_map(Collector::collect).collect()
     }

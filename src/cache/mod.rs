@@ -7,12 +7,14 @@
 //! | `variants` | which variants a key has, told apart by Vary |
 //! | `memory` | the RAM tier |
 //! | `slice` | a large body in pieces, and the manifest that ties them |
+//! | `disk` | the SSD tier |
 //! | `growing` | a body that is read while it arrives |
 //! | `fill` | an origin fetch that many requests wait for |
 //! | `invalidation` | the log of purges, and what follows from it for an object |
 //! | `flight` | slices on their way, for all who want them |
 //! | `metrics` | sizes, evictions, fills |
 
+pub mod disk;
 pub mod fill;
 pub mod flight;
 pub mod growing;

@@ -2,13 +2,14 @@
 
 use std::mem::size_of;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::invalidation::{Seen, Tags};
-use super::key::Key;
+use super::key::{Key, KeyHash};
 use super::slice::Manifest;
 use crate::http::range::ByteRange;
 use crate::http::time::Time;
@@ -42,6 +43,35 @@ pub struct Meta {
     pub tags: Tags,
     /// The last purge that has been applied to it.
     pub seen: Seen,
+    /// Whether it was served from the cache yet.
+    pub touched: Touched,
+}
+
+/// Set by the first hit: an object that was asked for twice may be worth writing to disk.
+#[derive(Debug, Default)]
+pub struct Touched(AtomicBool);
+
+impl Touched {
+    /// Set already.
+    pub fn yes() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether this is the first call. A hit after the first costs one relaxed load.
+    pub fn first(&self) -> bool {
+        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Clone for Touched {
+    fn clone(&self) -> Self {
+        Self(AtomicBool::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 /// What tells a response from the others of its key.
@@ -149,6 +179,15 @@ impl WholeBuilder {
 }
 
 impl Whole {
+    /// From its pieces; `None` unless all but the last have [`PIECE`] bytes and the last has some.
+    pub fn from_pieces(pieces: Vec<Bytes>) -> Option<Self> {
+        let (last, full) = pieces.split_last().map_or((None, &[][..]), |(last, full)| (Some(last), full));
+        let is_whole = full.iter().all(|piece| piece.len() == PIECE)
+            && last.is_none_or(|last| (1..=PIECE).contains(&last.len()));
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        is_whole.then(|| Self { pieces: pieces.into(), len })
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> u64 {
         self.len
@@ -273,6 +312,11 @@ impl Content {
 }
 
 impl Object {
+    /// Where it is kept.
+    pub fn place(&self, key: &Key) -> KeyHash {
+        self.meta.variant.as_ref().map_or(key.hash(), |variant| key.variant(&variant.selecting))
+    }
+
     /// Bytes it takes in RAM.
     pub fn weight(&self) -> usize {
         self.meta.weight() + self.body.weight()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::key::{Key, KeyHash};
-use super::object::{Variant, Whole};
+use super::object::{Touched, Variant, Whole};
 use crate::http::etag::EntityTag;
 use crate::http::range::ByteRange;
 
@@ -24,6 +24,23 @@ pub struct Manifest {
     complete: u64,
     size: u64,
     base: KeyHash,
+}
+
+/// All there is to a manifest, for a tier that keeps it elsewhere.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Text of the key.
+    pub key: Box<[u8]>,
+    /// The values the response was selected by, if it varies.
+    pub selecting: Option<Box<[u8]>>,
+    /// The strong entity tag.
+    pub etag: HeaderValue,
+    /// Length of the whole in bytes.
+    pub complete: u64,
+    /// Bytes of a slice.
+    pub size: u64,
+    /// What the places of the slices are derived from.
+    pub base: KeyHash,
 }
 
 impl Manifest {
@@ -54,6 +71,25 @@ impl Manifest {
             size,
             base,
         })
+    }
+
+    /// As it was kept; `None` if it can't be one.
+    pub fn from_parts(parts: Parts) -> Option<Self> {
+        let Parts { key, selecting, etag, complete, size, base } = parts;
+        let sound = is_strong(&etag) && complete > 0 && size > 0;
+        sound.then_some(Self { key, selecting, etag, complete, size, base })
+    }
+
+    /// What it is kept as.
+    pub fn parts(&self) -> Parts {
+        Parts {
+            key: self.key.clone(),
+            selecting: self.selecting.clone(),
+            etag: self.etag.clone(),
+            complete: self.complete,
+            size: self.size,
+            base: self.base,
+        }
     }
 
     /// The strong entity tag that all slices have in common.
@@ -123,12 +159,19 @@ pub struct Slice {
     pub index: u64,
     /// The bytes, all of them.
     pub body: Whole,
+    /// Whether it was read from memory yet.
+    pub touched: Touched,
 }
 
 impl Slice {
     /// Whether this is what `place` promised: hashes can be forged, so all they stand for is compared as well.
     pub fn is(&self, manifest: &Arc<Manifest>, index: u64) -> bool {
         self.index == index && (Arc::ptr_eq(&self.of, manifest) || self.of == *manifest)
+    }
+
+    /// Whether it has as many bytes as its manifest says.
+    pub fn is_whole(&self) -> bool {
+        self.index < self.of.count() && self.body.len() == self.of.end(self.index) - self.of.start(self.index)
     }
 
     /// Bytes it takes in RAM. The manifest is shared.
@@ -197,7 +240,8 @@ mod tests {
     #[test]
     fn a_slice_is_known_by_all_it_stands_for() {
         let one = Arc::new(manifest("k", "\"a\"", 10, 4).unwrap());
-        let slice = Slice { of: Arc::clone(&one), index: 1, body: Whole::default() };
+        let slice =
+            Slice { of: Arc::clone(&one), index: 1, body: Whole::default(), touched: Touched::default() };
         assert!(slice.is(&one, 1));
         assert!(
             slice.is(&Arc::new(manifest("k", "\"a\"", 10, 4).unwrap()), 1),

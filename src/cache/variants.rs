@@ -25,6 +25,17 @@ impl Variants {
         Self { key: key.text().into(), entries: Vec::new() }
     }
 
+    /// As they were kept, newest first.
+    pub fn from_parts(key: Box<[u8]>, mut entries: Vec<Variant>) -> Self {
+        entries.truncate(MAX_VARIANTS);
+        Self { key, entries }
+    }
+
+    /// The variants, newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Variant> {
+        self.entries.iter()
+    }
+
     /// With `variant` as the newest.
     pub fn with(&self, variant: Variant) -> Self {
         let others = self.entries.iter().filter(|known| **known != variant).take(MAX_VARIANTS - 1).cloned();

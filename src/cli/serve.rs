@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use prometheus::Registry;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminServer, AdminState, Readiness};
+use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
 use crate::cache::fill::Fills;
 use crate::cache::flight::Flights;
 use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
@@ -24,6 +26,7 @@ use crate::edge::purging::Purgers;
 use crate::edge::route::Sites;
 use crate::edge::worker::{Shared, Worker};
 use crate::http::forwarded::Via;
+use crate::http::time::Time;
 use crate::origin::{OriginMetrics, Origins};
 use crate::server::{self, ServerMetrics};
 use crate::telemetry::{self, AccessLog, HotKeys, Metrics, Recorder};
@@ -74,6 +77,7 @@ pub struct Running {
     prefetcher: Arc<Prefetcher>,
     readiness: Arc<Readiness>,
     access: AccessLog,
+    disk: Option<DiskTier>,
     control: Control,
     shutdown_timeout: Duration,
 }
@@ -92,7 +96,8 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let registry = metrics.registry();
     let cache_metrics = CacheMetrics::register(registry)?;
     let memory = MemoryTier::new(config.cache.memory.capacity, &cache_metrics);
-    registry.register(Box::new(crate::cache::metrics::TierUsage::new(memory.clone())?))?;
+    let disk = config.cache.disk.as_ref().map(|disk| open_disk(disk, &memory, registry)).transpose()?;
+    registry.register(Box::new(crate::cache::metrics::TierUsage::new(memory.clone(), disk.clone())?))?;
     let access = AccessLog::start(&config.log, &metrics)?;
     let hot = Arc::new(HotKeys::new());
     let readiness = Arc::new(Readiness::new());
@@ -100,12 +105,16 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let origins = {
         let _inside = control.handle().enter();
         control.handle().spawn(clock.clone().tick());
+        if let Some(disk) = &disk {
+            control.handle().spawn(watch_disk(disk.status(), Arc::clone(&readiness)));
+        }
         Origins::start(&config, origin_metrics)?
     };
-    let purges = InvalidationLog::in_memory(InvalidationMetrics::register(registry)?);
+    let purges = open_purges(&config, clock.now(), registry)?;
     let shared = Arc::new(Shared {
         sites: Sites::new(&config.sites),
         memory,
+        disk: disk.clone(),
         purges: Arc::new(purges),
         purgers: Purgers::new(&config.admin),
         fills: Arc::new(Fills::default()),
@@ -159,6 +168,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         prefetcher,
         readiness,
         access,
+        disk,
         control,
         shutdown_timeout: config.server.shutdown_timeout,
     })
@@ -191,6 +201,9 @@ impl Running {
             admin.stop();
         }
         self.access.close();
+        if let Some(disk) = self.disk {
+            disk.close();
+        }
         self.control.stop();
         finished
     }
@@ -217,6 +230,38 @@ impl Running {
         let finished = self.stop();
         tracing::info!(finished, "stopped");
         finished
+    }
+}
+
+/// Opens the disk tier; that it can't be used is no reason not to serve.
+fn open_disk(config: &config::Disk, memory: &MemoryTier, registry: &Registry) -> Result<DiskTier> {
+    let mut options = disk::Options::new(config);
+    let memory = memory.clone();
+    options.wanted = Box::new(move |hash| memory.contains(hash));
+    let metrics = DiskMetrics::register(registry)?;
+    DiskTier::open(options, metrics).context("the disk tier's threads")
+}
+
+/// The log of purges, in the disk tier's folder.
+const PURGES: &str = "purges.log";
+
+/// The log of purges outlives the process if the cache does.
+fn open_purges(config: &Config, now: Time, registry: &Registry) -> Result<InvalidationLog> {
+    let metrics = InvalidationMetrics::register(registry)?;
+    Ok(match &config.cache.disk {
+        Some(disk) => InvalidationLog::open_or_suspect(&disk.path.join(PURGES), now, metrics),
+        None => InvalidationLog::in_memory(metrics),
+    })
+}
+
+/// Says in `/readyz` that the disk tier is down.
+async fn watch_disk(mut status: watch::Receiver<disk::Status>, readiness: Arc<Readiness>) {
+    loop {
+        let is_down = matches!(*status.borrow_and_update(), disk::Status::Down(_));
+        readiness.impair(Readiness::DISK_CACHE, is_down);
+        if status.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -82,7 +82,7 @@ fn config() -> Config {
             },
         },
         listeners: Vec::new(),
-        cache: Cache { memory: Memory { capacity: 1, max_object: 1 } },
+        cache: Cache { memory: Memory { capacity: 1, max_object: 1 }, disk: None },
         pools: Vec::new(),
         sites: vec![
             site(HostPattern::Any, table("any", &["any"])),

@@ -18,7 +18,6 @@ pub(super) const NOT_YET: &[(&str, Refused)] = &[
     ("listener.proxy_protocol", Refused::AllButDefault),
     ("listener.http3", Refused::AllButDefault),
     ("listener.tls.acme", Refused::Table),
-    ("cache.disk", Refused::Table),
     ("site.compress", Refused::Table),
     ("site.signed.scheme", Refused::Words(&["aws-sigv4", "cloudfront", "jwt"])),
     ("site.signed.keys.public_key", Refused::AllButDefault),

@@ -249,15 +249,15 @@ impl Filling<'_> {
             // The slices stay what they are: their manifest has the tag they were fetched by.
             Arc::new(Object { meta, body: object.body.clone() })
         });
-        let memory = &self.worker.shared.memory;
+        let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                self.keep(Arc::clone(&updated));
+                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
                 updated
             }
             Err(reason) => {
                 self.not_stored(reason.as_str());
-                memory.remove(&self.plan.key);
+                shared.forget(&self.plan.key);
                 Arc::clone(object)
             }
         };
@@ -303,14 +303,14 @@ impl Filling<'_> {
                 Err(refused) => ((refused, response.status), Some(response)),
             };
         self.not_stored(refused);
-        let memory = &self.worker.shared.memory;
+        let shared = &self.worker.shared;
         if self.plan.stale.is_some() && !status.is_server_error() {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
-            memory.remove(&self.plan.key);
+            shared.forget(&self.plan.key);
         }
         // A 304 to the client's own conditions does not say that the whole could not be kept.
         if status != StatusCode::NOT_MODIFIED {
-            memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
+            shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));
         // Nobody takes it if the client left.
@@ -352,7 +352,11 @@ impl Filling<'_> {
 
     /// Stores an object, unless it was purged while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
-        let kept = purged::store(&self.worker.shared, &self.plan.key, &self.plan.outgoing.route, object);
+        let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
+        self.count_kept(purged::store(&self.worker.shared, key, route, object))
+    }
+
+    fn count_kept(&self, kept: bool) -> bool {
         if !kept {
             self.not_stored("purged");
         }

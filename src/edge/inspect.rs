@@ -25,7 +25,7 @@ pub struct Cached {
 /// One stored response.
 #[derive(Debug, Serialize)]
 pub struct Stored {
-    /// Where it is kept.
+    /// Where it is found: `memory`, or `disk` if only that has it.
     pub tier: &'static str,
     /// The names in Vary.
     pub vary: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Stored {
     pub stale_if_error: u64,
     /// Bytes of the body.
     pub size: u64,
-    /// Bytes it takes in its tier.
+    /// Bytes it takes in memory.
     pub weight: u64,
     /// The entity tag.
     pub etag: Option<String>,
@@ -59,32 +59,35 @@ pub struct Stored {
 ///
 /// # Errors
 /// The URL is none, or no site has its host.
-pub fn cached(url: &str, shared: &Shared) -> Result<Cached, NameError> {
+pub async fn cached(url: &str, shared: &Shared) -> Result<Cached, NameError> {
     let named = Named::parse(url, &shared.sites)?;
     let (key, now) = (named.key(), shared.clock.now());
-    let places: Vec<KeyHash> = match shared.memory.get(key.hash()) {
-        Some(Slot::Object(_)) => vec![key.hash()],
-        Some(Slot::Variants(variants)) if *variants.key == *key.text() => variants.hashes(&key).collect(),
+    let places: Vec<KeyHash> = match shared.find(&key, key.hash()).await {
+        Some((_, Slot::Object(_))) => vec![key.hash()],
+        Some((_, Slot::Variants(variants))) if *variants.key == *key.text() => {
+            variants.hashes(&key).collect()
+        }
         _ => Vec::new(),
     };
     let uncacheable = matches!(shared.memory.get(key.hash()), Some(Slot::Uncacheable(until)) if now < until);
-    let objects = places.into_iter().filter_map(|place| {
-        let object = shared.memory.object(place, &key)?;
-        purged::still_good(shared, &key, &named.route, place, object)
-    });
-    Ok(Cached {
-        key: lossy(key.text()),
-        uncacheable,
-        objects: objects.map(|object| stored(&object, now)).collect(),
-    })
+    let mut objects = Vec::new();
+    for place in places {
+        if let Some((tier, Slot::Object(object))) = shared.find(&key, place).await
+            && object.meta.is_for(&key)
+            && let Some(object) = purged::still_good(shared, &key, &named.route, place, object)
+        {
+            objects.push(stored(tier, &object, now));
+        }
+    }
+    Ok(Cached { key: lossy(key.text()), uncacheable, objects })
 }
 
-fn stored(object: &Object, now: Time) -> Stored {
+fn stored(tier: &'static str, object: &Object, now: Time) -> Stored {
     let meta = &object.meta;
     let freshness = &meta.freshness;
     let variant = meta.variant.as_ref();
     Stored {
-        tier: "memory",
+        tier,
         vary: variant.map_or_else(Vec::new, |v| v.names.iter().map(ToString::to_string).collect()),
         selected_by: variant.map_or_else(String::new, |v| lossy(&v.selecting)),
         status: meta.status.as_u16(),

@@ -168,7 +168,7 @@ fn update_stored(
     }
     match update::head_response(&object.meta.head, exchange.response) {
         update::HeadUpdate::Ignore => {}
-        update::HeadUpdate::Invalidate => worker.shared.memory.remove(&keyed.key),
+        update::HeadUpdate::Invalidate => worker.shared.forget(&keyed.key),
         update::HeadUpdate::Update => {
             let head: HeaderMap = update::merge_304(&as_received(&object.meta), exchange.response);
             let exchange = Exchange { response: &head, ..*exchange };
@@ -187,7 +187,7 @@ fn update_stored(
             };
             let meta: Meta = meta(stored, Some(object.body.len()));
             let updated = Arc::new(Object { meta, body: object.body.clone() });
-            purged::store(&worker.shared, &keyed.key, keyed.request.route(), updated);
+            purged::store_updated(&worker.shared, &keyed.key, keyed.request.route(), object, updated);
         }
     }
 }
@@ -206,6 +206,6 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
             stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
         let mut text = KeyText::new();
         key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
-        worker.shared.memory.remove(&Key::new(text));
+        worker.shared.forget(&Key::new(text));
     }
 }

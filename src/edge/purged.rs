@@ -40,7 +40,7 @@ fn judged(
         After::Same => Some(object),
         After::Gone => {
             shared.purges.count_purged_hit();
-            shared.memory.replace(place, &object, None);
+            shared.drop_purged(place, &object);
             None
         }
         After::Changed(meta) => {
@@ -83,24 +83,27 @@ pub fn after(shared: &Shared, key: &Key, route: &Route, meta: &Meta) -> After {
 /// Stores what a fill brought, unless it was purged while it came. Stale by a soft purge, it does not take the place
 /// of what was fetched since. Says whether it was stored.
 pub fn store(shared: &Shared, key: &Key, route: &Route, object: Arc<Object>) -> bool {
-    let object = if shared.purges.is_current(&object.meta.seen) {
-        object
-    } else {
-        match after(shared, key, route, &object.meta) {
-            After::Same => object,
-            After::Gone => return false,
-            After::Changed(meta) => {
-                let place = object.meta.variant.as_ref().map_or(key.hash(), |v| key.variant(&v.selecting));
-                if shared.memory.object(place, key).is_some() {
-                    return false;
-                }
-                Arc::new(Object { meta: *meta, body: object.body.clone() })
-            }
-        }
-    };
+    let stored = to_store(shared, key, route, object);
     // A purge between the look above and here finds it at its first hit: it has not seen that purge.
-    shared.memory.store(key, object);
-    true
+    stored.map(|object| shared.keep(key, object)).is_some()
+}
+
+/// The same for a stored object whose head was brought up to date.
+pub fn store_updated(shared: &Shared, key: &Key, route: &Route, old: &Object, updated: Arc<Object>) -> bool {
+    let stored = to_store(shared, key, route, updated);
+    stored.map(|updated| shared.keep_updated(key, old, updated)).is_some()
+}
+
+fn to_store(shared: &Shared, key: &Key, route: &Route, object: Arc<Object>) -> Option<Arc<Object>> {
+    if shared.purges.is_current(&object.meta.seen) {
+        return Some(object);
+    }
+    match after(shared, key, route, &object.meta) {
+        After::Same => Some(object),
+        After::Gone => None,
+        After::Changed(_) if shared.has(key, object.place(key)) => None,
+        After::Changed(meta) => Some(Arc::new(Object { meta: *meta, body: object.body.clone() })),
+    }
 }
 
 /// Whether a purge means a fill that began at `began`, as far as its key tells: its tags are not known yet.
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
     use crate::cache::invalidation::{Mode, Selector, Tags};
     use crate::cache::key::KeyText;
-    use crate::cache::object::WholeBuilder;
+    use crate::cache::object::{Touched, WholeBuilder};
     use crate::edge::worker::testing;
     use crate::http::time::Time;
     use crate::policy::freshness::Freshness;
@@ -157,6 +160,7 @@ mod tests {
             dated: None,
             tags: Tags::restore(std::iter::once(tag.as_bytes()), false),
             seen: Seen::new(seen),
+            touched: Touched::default(),
         };
         let mut body = WholeBuilder::new(None);
         body.push(b"hello");

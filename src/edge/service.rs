@@ -11,6 +11,7 @@ use crate::cache::key::KeyHash;
 use crate::cache::object::{Content, Object};
 use crate::http::cache_status::Fwd;
 use crate::http::refusal::Refusal;
+use crate::http::time::Time;
 use crate::http::vary;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
@@ -41,6 +42,8 @@ use super::worker::Worker;
 enum Next {
     /// Nothing.
     Answered(Answer),
+    /// Look on disk for what memory does not have.
+    Disk(Box<Keyed>, Lookup),
     /// Serve what was found, some of whose slices may have to be waited for.
     Serve(Box<Keyed>, Lookup, Served),
     /// Ask the origin, for all who want the same.
@@ -112,6 +115,20 @@ impl Worker {
             return Ok(Next::Pass(Box::new(keyed)));
         }
         let looked = lookup(&keyed, shared, now);
+        if shared.may_be_on_disk(&keyed, &looked) {
+            return Ok(Next::Disk(Box::new(keyed), looked));
+        }
+        self.decide(keyed, looked, now, pending)
+    }
+
+    /// Stage 6, and 8 for a hit that has all it needs.
+    fn decide(
+        &self,
+        keyed: Keyed,
+        looked: Lookup,
+        now: Time,
+        pending: &mut Pending,
+    ) -> Result<Next, Refused> {
         let settings = &keyed.request.route().settings.cache;
         let stored = looked.found.object().map(|object| object.meta.stored());
         let served = match decide::decide(stored, &keyed.directives, settings, now) {
@@ -125,6 +142,9 @@ impl Worker {
             Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
             Decision::Revalidate | Decision::Fetch => return Ok(Next::Fetch(Box::new(keyed), looked)),
         };
+        if let (Served::Hit, Some(object)) = (served, looked.found.object()) {
+            self.shared.hit(&keyed.key, object);
+        }
         match self.at_once(&looked, &keyed, served) {
             Some(mut answer) => {
                 recording::dress(&mut answer, &keyed, pending, &self.hot);
@@ -136,13 +156,23 @@ impl Worker {
 
     /// Stages 7 and 8 for what the cache could not answer.
     async fn go_on(&self, next: Next, pending: &mut Pending) -> Result<Answer, Refused> {
+        let next = match next {
+            Next::Disk(keyed, looked) => {
+                let looked = self.shared.look_on_disk(&keyed, looked).await;
+                self.decide(*keyed, looked, self.shared.clock.now(), pending)?
+            }
+            next => next,
+        };
         let (mut answer, keyed) = match next {
             Next::Answered(answer) => return Ok(answer),
             Next::Purge(incoming) => return purging::method(&self.shared, &incoming, pending).await,
             Next::Serve(keyed, looked, served) => {
                 (self.serve(&looked, &keyed, served, pending).await?, keyed)
             }
-            Next::Fetch(keyed, looked) => (self.fetch(&keyed, looked, pending).await?, keyed),
+            // What is on disk was looked for by now.
+            Next::Disk(keyed, looked) | Next::Fetch(keyed, looked) => {
+                (self.fetch(&keyed, looked, pending).await?, keyed)
+            }
             Next::Tunnel(keyed) => (tunnel::pass(self, &keyed, pending).await?, keyed),
             Next::Pass(mut keyed) => (passing::pass(self, &mut keyed, pending).await?, keyed),
         };

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::invalidation::{Seen, Tags, strip_tags};
 use crate::cache::key::Key;
-use crate::cache::object::{Meta, Variant, compact_head};
+use crate::cache::object::{Meta, Touched, Variant, compact_head};
 use crate::http::cache_control::ResponseDirectives;
 use crate::http::{date, hop_by_hop, vary};
 use crate::policy::conditional;
@@ -68,6 +68,7 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         freshness: stored.freshness,
         tags,
         seen: stored.seen,
+        touched: Touched::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::cache::disk::DiskTier;
 use crate::cache::fill::Fills;
 use crate::cache::flight::Flights;
 use crate::cache::invalidation::InvalidationLog;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub sites: Sites,
     /// Objects in RAM.
     pub memory: MemoryTier,
+    /// Objects on disk, behind those.
+    pub disk: Option<DiskTier>,
     /// The log of purges.
     pub purges: Arc<InvalidationLog>,
     /// Who may send PURGE to the listeners.
@@ -92,6 +95,7 @@ pub(crate) mod testing {
             flights: Arc::default(),
             sites: Sites::new(&config.sites),
             memory: MemoryTier::new(capacity, &cache_metrics),
+            disk: None,
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),

@@ -12,6 +12,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod disk;
 mod edge;
 mod load;
 mod origin;

@@ -33,6 +33,7 @@ pub struct WorldBuilder {
     origins: usize,
     threads: usize,
     others: Vec<String>,
+    later: u64,
 }
 
 impl WorldBuilder {
@@ -96,9 +97,15 @@ impl WorldBuilder {
         self
     }
 
+    /// So many seconds after [`START`], as an edge that is started again.
+    pub fn later(mut self, seconds: u64) -> Self {
+        self.later = seconds;
+        self
+    }
+
     /// Starts the origins and the edge.
     pub async fn start(self) -> World {
-        let clock = Clock::manual(START);
+        let clock = Clock::manual(START.plus(Duration::from_secs(self.later)));
         let mut origins = Vec::new();
         for _ in 0..self.origins {
             origins.push(Origin::start(clock.clone()).await);
@@ -161,6 +168,7 @@ impl World {
             origins: 1,
             threads: 2,
             others: Vec::new(),
+            later: 0,
         }
     }
 
@@ -241,6 +249,19 @@ impl World {
                 let metrics = self.metrics().await;
                 if so(&metrics) {
                     return metrics;
+                }
+            }
+        })
+        .await
+    }
+
+    /// An answer of /readyz with this in it.
+    pub async fn readiness_when(&self, says: &str) -> Seen {
+        within(format!("/readyz to say {says}"), async {
+            loop {
+                let seen = self.admin("/readyz").await;
+                if seen.text().contains(says) {
+                    return seen;
                 }
             }
         })

@@ -15,6 +15,8 @@ const MAGIC: &[u8; 8] = b"SWPURGE\x01";
 pub(super) struct LogFile {
     file: File,
     path: PathBuf,
+    /// Held as long as this process has the log: another would not see what is appended here.
+    _lock: File,
     /// Bytes that are known to be good; the next record begins there.
     len: u64,
     records: usize,
@@ -35,6 +37,12 @@ impl LogFile {
     /// Reads the file at `path`, or begins one. Unless the end is clean, the caller has to [`rewrite`](Self::rewrite)
     /// it before it appends.
     pub(super) fn open(path: &Path, take: impl FnMut(Record)) -> io::Result<(Self, Found)> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let lock = path.with_extension("lock");
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock)?;
+        lock.try_lock()?;
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -52,7 +60,10 @@ impl LogFile {
         };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let doubtful = found != Found::Log(End::Clean);
-        Ok((Self { file, path: path.to_owned(), len: bytes.len() as u64, records, doubtful }, found))
+        Ok((
+            Self { file, path: path.to_owned(), _lock: lock, len: bytes.len() as u64, records, doubtful },
+            found,
+        ))
     }
 
     /// Whether only [`rewrite`](Self::rewrite) helps: after a failure, or with more than twice the records that

@@ -50,8 +50,18 @@ pub struct InvalidationLog {
     head: Head,
     marks: RwLock<Marks>,
     /// Held for a whole append, so that records stand in the file in their order; hits never wait for it.
-    file: Mutex<Option<LogFile>>,
+    file: Mutex<Backing>,
     metrics: InvalidationMetrics,
+}
+
+/// Where the records are kept.
+#[derive(Debug)]
+enum Backing {
+    /// Nowhere: the cache does not outlive the process either.
+    Nowhere,
+    File(LogFile),
+    /// To be in this file, which could not be opened yet.
+    Missing(PathBuf),
 }
 
 /// Why a log can't be opened.
@@ -83,7 +93,7 @@ pub struct Appended {
 impl InvalidationLog {
     /// For a cache that does not outlive the process.
     pub fn in_memory(metrics: InvalidationMetrics) -> Self {
-        Self::with(Marks::default(), None, metrics)
+        Self::with(Marks::default(), Backing::Nowhere, metrics)
     }
 
     /// The log at `path`, for a cache that does; it is made if there is none. `now` keeps sequences rising from one
@@ -95,34 +105,27 @@ impl InvalidationLog {
     /// # Errors
     /// What the system says of the file.
     pub fn open(path: &Path, now: Time, metrics: InvalidationMetrics) -> Result<Self, LogError> {
-        let failed = |error| LogError { path: path.to_owned(), error };
-        let mut marks = Marks::default();
-        let (mut file, found) = LogFile::open(path, |record| match record {
-            Record::Purge { selector, sequence, mode, time } => marks.set(&selector, sequence, mode, time),
-            Record::Floor(sequence) => marks.raise_floor(sequence),
-        })
-        .map_err(failed)?;
-        // Room for a thousand purges in each millisecond since; JSON numbers are exact up to the year 2248.
-        marks.advance(now.0 << 10);
-        match found {
-            Found::Log(End::Clean) => {}
-            Found::Log(End::Torn) => {
-                tracing::info!(path = %path.display(), "an unfinished purge was dropped")
-            }
-            Found::Log(End::Damaged) => {
-                tracing::warn!(path = %path.display(), "the log of purges is damaged: what is stored is confirmed before use");
-                marks.raise_floor(marks.head());
-            }
-            Found::Nothing => marks.raise_floor(marks.head()),
-        }
-        marks.bound(MAX_ENTRIES);
-        if file.wants_rewrite(marks.len()) {
-            file.rewrite(records(&marks)).map_err(failed)?;
-        }
-        Ok(Self::with(marks, Some(file), metrics))
+        let (marks, file) = read(path, now)?;
+        Ok(Self::with(marks, Backing::File(file), metrics))
     }
 
-    fn with(marks: Marks, file: Option<LogFile>, metrics: InvalidationMetrics) -> Self {
+    /// As [`open`](Self::open), for a cache that is served whatever becomes of its disk. As long as the file can't be
+    /// used, all that is older than this run is [`Verdict::Suspect`], and purges are not durable; each of them tries
+    /// to open the file.
+    pub fn open_or_suspect(path: &Path, now: Time, metrics: InvalidationMetrics) -> Self {
+        match read(path, now) {
+            Ok((marks, file)) => Self::with(marks, Backing::File(file), metrics),
+            Err(error) => {
+                tracing::error!(%error, "purges will not outlive a restart, and what is on disk is confirmed before use");
+                let mut marks = Marks::default();
+                marks.advance(head_at(now));
+                marks.raise_floor(marks.head());
+                Self::with(marks, Backing::Missing(path.to_owned()), metrics)
+            }
+        }
+    }
+
+    fn with(marks: Marks, file: Backing, metrics: InvalidationMetrics) -> Self {
         metrics.entries.set(i64::try_from(marks.len()).unwrap_or(i64::MAX));
         let head = Head(AtomicU64::new(marks.head()));
         Self { head, marks: RwLock::new(marks), file: Mutex::new(file), metrics }
@@ -178,9 +181,16 @@ impl InvalidationLog {
         for selector in selectors {
             self.metrics.purges.with_label_values(&[selector.as_str(), mode.as_str()]).inc();
         }
-        let Some(file) = &mut *file else { return Ok(Appended { sequence }) };
+        let failed = |error| NotDurable { sequence, error };
+        let mut is_new = false;
+        if let Backing::Missing(path) = &*file {
+            // What it says is older than this run, and suspect without it.
+            let (opened, _) = LogFile::open(path, |_| {}).map_err(failed)?;
+            (*file, is_new) = (Backing::File(opened), true);
+        }
+        let Backing::File(file) = &mut *file else { return Ok(Appended { sequence }) };
         let marks = self.marks.read();
-        let written = if file.wants_rewrite(marks.len()) {
+        let written = if is_new || file.wants_rewrite(marks.len()) {
             file.rewrite(records(&marks))
         } else {
             drop(marks);
@@ -191,8 +201,42 @@ impl InvalidationLog {
                 time: now,
             }))
         };
-        written.map(|()| Appended { sequence }).map_err(|error| NotDurable { sequence, error })
+        written.map(|()| Appended { sequence }).map_err(failed)
     }
+}
+
+/// The head of a log that is begun now: above all of earlier runs. There is room for a thousand purges in each
+/// millisecond since; JSON numbers are exact up to the year 2248.
+fn head_at(now: Time) -> u64 {
+    now.0 << 10
+}
+
+/// What the log at `path` says.
+fn read(path: &Path, now: Time) -> Result<(Marks, LogFile), LogError> {
+    let failed = |error| LogError { path: path.to_owned(), error };
+    let mut marks = Marks::default();
+    let (mut file, found) = LogFile::open(path, |record| match record {
+        Record::Purge { selector, sequence, mode, time } => marks.set(&selector, sequence, mode, time),
+        Record::Floor(sequence) => marks.raise_floor(sequence),
+    })
+    .map_err(failed)?;
+    marks.advance(head_at(now));
+    match found {
+        Found::Log(End::Clean) => {}
+        Found::Log(End::Torn) => {
+            tracing::info!(path = %path.display(), "an unfinished purge was dropped")
+        }
+        Found::Log(End::Damaged) => {
+            tracing::warn!(path = %path.display(), "the log of purges is damaged: what is stored is confirmed before use");
+            marks.raise_floor(marks.head());
+        }
+        Found::Nothing => marks.raise_floor(marks.head()),
+    }
+    marks.bound(MAX_ENTRIES);
+    if file.wants_rewrite(marks.len()) {
+        file.rewrite(records(&marks)).map_err(failed)?;
+    }
+    Ok((marks, file))
 }
 
 /// What a file has to hold for these marks.

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use super::{certificate, words};
 use crate::config::{
-    AccessLog, Admin, Config, Listener, ListenerTls, Log, Member, OriginProtocol, Pool, Site, TlsVersion,
-    show_duration, show_size,
+    AccessLog, Admin, Admission, Config, Listener, ListenerTls, Log, Member, OriginProtocol, Pool, Site,
+    TlsVersion, show_duration, show_size,
 };
 
 /// Writes it all; what is found on the way and worth a warning is added to `warnings`.
@@ -19,6 +19,14 @@ pub(super) fn config(
     let threads = config.server.threads;
     writeln!(out, "server {}: {threads} threads", config.server.server_name)?;
     writeln!(out, "cache: {} of memory", show_size(config.cache.memory.capacity))?;
+    if let Some(disk) = &config.cache.disk {
+        let what = match disk.admission {
+            Admission::All => "everything that is stored",
+            Admission::SecondHit => "what is asked for twice",
+        };
+        let (size, path) = (show_size(disk.capacity), disk.path.display());
+        writeln!(out, "       {size} of disk in {path} for {what}")?;
+    }
     writeln!(out, "\nlisteners")?;
     for listener in &config.listeners {
         self::listener(out, listener, now, warnings)?;

@@ -13,7 +13,7 @@ mod signed;
 mod site;
 
 use super::section::Section;
-use super::{Cache, Config, Memory};
+use super::{Admission, Cache, Config, Disk, Memory};
 
 /// Reads the whole. What it gives is worth something only if no error was recorded.
 pub(super) fn config(root: Section<'_>) -> Config {
@@ -29,7 +29,10 @@ pub(super) fn config(root: Section<'_>) -> Config {
     Config {
         server: server::server(root.section("server")),
         listeners,
-        cache: Cache { memory: memory(root.section("cache").section("memory")) },
+        cache: Cache {
+            memory: memory(root.section("cache").section("memory")),
+            disk: disk(root.section("cache").section("disk")),
+        },
         pools: pools.into_iter().map(|pool| pool.pool).collect(),
         sites,
         admin,
@@ -47,4 +50,19 @@ fn memory(memory: Section<'_>) -> Memory {
         memory.error("max_object", "\"cache.memory.max_object\" is larger than \"cache.memory.capacity\"");
     }
     Memory { capacity, max_object }
+}
+
+fn disk(disk: Section<'_>) -> Option<Disk> {
+    if !disk.written() {
+        return None;
+    }
+    let path = disk.path("path");
+    if path.is_none() && disk.is_sound("path") {
+        disk.error("path", "\"cache.disk.path\" is empty");
+    }
+    Some(Disk {
+        path: path.unwrap_or_default(),
+        capacity: disk.size("capacity"),
+        admission: disk.choice("admission", &[("second-hit", Admission::SecondHit), ("all", Admission::All)]),
+    })
 }

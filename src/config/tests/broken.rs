@@ -33,6 +33,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[[listener]]\naddress = \"[::]:443\"\ntls = { certificates = [\"a.pem\"] }", &[r#"e.toml:11: "listener.tls.certificates" must be a list of tables, not hold "a.pem""#]),
     // cache
     ("[cache.memory]\ncapacity = \"1GB\"", &[r#"e.toml:10: "cache.memory.capacity" must be a size from 1MiB to 64TiB, not "1GB""#]),
+    ("[cache.disk]\nadmission = \"some\"", &[r#"e.toml:10: "cache.disk.admission" must be "all" or "second-hit", not "some""#]),
+    ("[cache.disk]\npath = \"\"", &[r#"e.toml:10: "cache.disk.path" is empty"#]),
     ("[cache.memory]\ncapacity = \"1MiB\"\nmax_object = \"2MiB\"", &[r#"e.toml:11: "cache.memory.max_object" is larger than "cache.memory.capacity""#]),
     // pool
     ("[[pool]]\nmembers = [{ url = \"http://a\" }]", &["e.toml:9: pool has no name"]),
@@ -104,7 +106,6 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[site.cache]\nmin_ttl = \"2s\"\n[[site.rule]]\npath = \"/a\"\ncache.max_ttl = \"1s\"", &[r#"e.toml:13: "min_ttl" is longer than "max_ttl""#]),
     ("[[listener]]\naddress = \"[::]:1\"\nhttp3 = true\nproxy_protocol = true", &[r#"e.toml:11: "listener.http3" is not supported yet"#, r#"e.toml:12: "listener.proxy_protocol" is not supported yet"#]),
     ("[[listener]]\naddress = \"[::]:1\"\n[listener.tls.acme]\ndomains = [\"a\"]", &[r#"e.toml:11: "listener.tls.acme" is not supported yet"#]),
-    ("[cache.disk]", &[r#"e.toml:9: "cache.disk" is not supported yet"#]),
     ("[site.compress]\nencodings = []", &[r#"e.toml:9: "site.compress" is not supported yet"#]),
     ("[[site.rule]]\npath = \"/a\"\ncompress = {}", &[r#"e.toml:11: "site.rule.compress" is not supported yet"#]),
     ("[[site.signed]]\nscheme = \"jwt\"\nkeys = [{ id = \"a\", secret = \"0123456789abcdef\" }]", &[r#"e.toml:10: "site.signed.scheme" = "jwt" is not supported yet"#]),

@@ -1,5 +1,6 @@
-//! Asks the origin for slices that are missing.
+//! Gets slices that are missing in memory: from disk, or from the origin.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::Method;
@@ -12,6 +13,7 @@ use crate::cache::object::Object;
 use crate::cache::slice::Manifest;
 use crate::edge::keyed::Keyed;
 use crate::edge::outgoing::Outgoing;
+use crate::edge::respond::Served;
 use crate::edge::worker::Worker;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
@@ -30,30 +32,50 @@ pub struct Slices {
     pub object: Arc<Object>,
     /// What ties the slices.
     pub manifest: Arc<Manifest>,
+    /// Whether what is in memory was there before this request: then to read it is to use it again.
+    pub again: bool,
     key: Key,
     outgoing: Result<Outgoing, Refusal>,
 }
 
 impl Slices {
     /// For one request.
-    pub fn new(worker: &Worker, keyed: &Keyed, object: &Arc<Object>, manifest: &Arc<Manifest>) -> Self {
+    pub fn new(
+        worker: &Worker,
+        keyed: &Keyed,
+        object: &Arc<Object>,
+        manifest: &Arc<Manifest>,
+        served: Served,
+    ) -> Self {
         Self {
             worker: worker.clone(),
             object: Arc::clone(object),
             manifest: Arc::clone(manifest),
+            again: !matches!(served, Served::Filled { .. }),
             key: keyed.key.clone(),
             // A request that may not go to an origin may still be a hit.
             outgoing: Outgoing::for_fill(keyed, &worker.shared),
         }
     }
 
+    /// The first of `indices` that are to be got from one place, and whether that is the disk.
+    pub fn from_one_place(&self, indices: Range<u64>) -> (Range<u64>, bool) {
+        let on_disk = |index| self.worker.shared.slice_on_disk(&self.manifest, index);
+        let first = on_disk(indices.start);
+        let end = indices.clone().find(|index| on_disk(*index) != first).unwrap_or(indices.end);
+        (indices.start..end, first)
+    }
+
     /// Gets what the producer has claimed, behind the reader's back.
-    pub fn fetch(self: &Arc<Self>, mut producer: Producer) {
-        let indices = producer.only_claimed();
-        let Some(range) = self.manifest.bytes(&indices) else { return };
+    pub fn fetch(self: &Arc<Self>, mut producer: Producer, on_disk: bool) {
+        let mut indices = producer.only_claimed();
         let slices = Arc::clone(self);
-        let active = self.worker.shared.cache_metrics.begin_fill();
         tokio::spawn(async move {
+            if on_disk {
+                indices = producer.bring_from_disk().await;
+            }
+            let Some(range) = slices.manifest.bytes(&indices) else { return };
+            let active = slices.worker.shared.cache_metrics.begin_fill();
             match slices.ask(range).await {
                 Ok((response, at)) => producer.bring(response.body, at).await,
                 Err(broken) => producer.fail(broken),
@@ -78,7 +100,7 @@ impl Slices {
             Said::Whole => Ok((response, 0)),
             Said::Failed => Err(Broken::Origin),
             Said::Part | Said::Changed => {
-                shared.memory.forget(&self.key, &self.object);
+                shared.forget_changed(&self.key, &self.object);
                 Err(Broken::Changed)
             }
         }

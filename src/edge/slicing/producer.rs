@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 
 use crate::cache::flight::{AHEAD, Claim, Interest, Run};
 use crate::cache::growing::{Broken, Growing};
-use crate::cache::object::{Whole, WholeBuilder};
+use crate::cache::object::{Touched, Whole, WholeBuilder};
 use crate::cache::slice::{Manifest, Slice};
 use crate::edge::worker::Shared;
 use crate::origin::OriginBody;
@@ -83,6 +83,25 @@ impl Producer {
         }
     }
 
+    /// Brings slices from disk as long as they are found there and wanted. What is left is for the origin.
+    pub async fn bring_from_disk(&mut self) -> Range<u64> {
+        let manifest = Arc::clone(&self.run.manifest);
+        while let Some(index) = self.claims.front().map(|claim| claim.index) {
+            if !self.run.wanted(index).await {
+                self.claims.clear();
+                self.first = self.end;
+                break;
+            }
+            let Some(slice) = self.shared.promote_slice(&manifest, index).await else { break };
+            let Some(claim) = self.claims.pop_front() else { break };
+            self.run.begin(index, claim.body());
+            slice.body.pieces().iter().for_each(|piece| claim.body().push(piece.clone()));
+            claim.finish(Ok(()));
+            self.first = index + 1;
+        }
+        self.first..self.end
+    }
+
     /// Brings the slices out of a body that begins at offset `at`.
     pub async fn bring(mut self, body: OriginBody, at: u64) {
         let mut feed = Feed { body, rest: Bytes::new() };
@@ -104,7 +123,7 @@ impl Producer {
         // An origin that does not know ranges begins at the beginning. What lies before is worth keeping, but
         // nobody waits for it.
         while index < self.first {
-            if self.shared.memory.has_slice(&manifest, index) {
+            if self.shared.has_slice(&manifest, index) {
                 feed.skip(manifest.end(index) - manifest.start(index)).await?;
             } else {
                 let body = self.read(feed, index, None).await?;
@@ -148,8 +167,8 @@ impl Producer {
     }
 
     fn store(&self, index: u64, body: Whole) {
-        let slice = Slice { of: Arc::clone(&self.run.manifest), index, body };
-        self.shared.memory.store_slice(Arc::new(slice));
+        let slice = Slice { of: Arc::clone(&self.run.manifest), index, body, touched: Touched::default() };
+        self.shared.keep_slice(Arc::new(slice));
         self.shared.cache_metrics.stores.inc();
     }
 }

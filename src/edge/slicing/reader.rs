@@ -44,7 +44,7 @@ impl SliceReader {
     pub fn range(slices: &Arc<Slices>, from: u64, to: u64) -> Self {
         let mut reader = Self::parts(slices, vec![Part::Range(from, to)], to.saturating_sub(from));
         let first = slices.manifest.index(from);
-        reader.sequential = first > 0 && (reader.has(first - 1) || reader.is_coming(first - 1));
+        reader.sequential = first > 0 && (reader.is_cached(first - 1) || reader.is_coming(first - 1));
         reader
     }
 
@@ -67,12 +67,21 @@ impl SliceReader {
         self.length
     }
 
-    /// Whether all bytes it needs are here.
+    /// Whether all bytes it needs are in memory.
     pub fn all_here(&self) -> bool {
+        self.all(|index| self.has(index))
+    }
+
+    /// Whether no byte it needs has to be asked of the origin.
+    pub fn all_cached(&self) -> bool {
+        self.all(|index| self.is_cached(index))
+    }
+
+    fn all(&self, has: impl Fn(u64) -> bool) -> bool {
         self.left.iter().all(|part| match part {
             Part::Text(_) => true,
             Part::Range(from, to) => {
-                self.indices(*from, *to).all(|index| self.has(index) || self.has_arrived(index, *to))
+                self.indices(*from, *to).all(|index| has(index) || self.has_arrived(index, *to))
             }
         })
     }
@@ -87,6 +96,10 @@ impl SliceReader {
 
     fn has(&self, index: u64) -> bool {
         self.slices.worker.shared.memory.has_slice(&self.slices.manifest, index)
+    }
+
+    fn is_cached(&self, index: u64) -> bool {
+        self.slices.worker.shared.has_slice(&self.slices.manifest, index)
     }
 
     fn is_coming(&self, index: u64) -> bool {
@@ -206,7 +219,11 @@ impl SliceReader {
     ) -> Option<Current> {
         let shared = Arc::clone(&self.slices.worker.shared);
         let manifest = Arc::clone(&self.slices.manifest);
-        if let Some(slice) = shared.memory.slice(&manifest, index) {
+        let here = match self.slices.again {
+            true => shared.slice(&manifest, index),
+            false => shared.memory.slice(&manifest, index),
+        };
+        if let Some(slice) = here {
             return Some(Current::Here(slice));
         }
         if let Some(flight) = shared.flights.get(&manifest, index) {
@@ -226,10 +243,11 @@ impl SliceReader {
 
     fn fetch(&mut self, index: u64, horizon: u64) -> Option<Arc<Growing>> {
         let indices = index..horizon.min(index.saturating_add(RUN));
+        let (indices, on_disk) = self.slices.from_one_place(indices);
         let producer = Producer::claim(&self.slices.worker.shared, &self.slices.manifest, indices, RUN)?;
         self.runs.push(producer.interest());
         let body = producer.first_body();
-        self.slices.fetch(producer);
+        self.slices.fetch(producer, on_disk);
         body
     }
 

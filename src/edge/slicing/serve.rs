@@ -33,13 +33,14 @@ impl Worker {
     ) -> Answering<'a> {
         Box::pin(async move {
             let now = self.shared.clock.now();
-            let slices = Arc::new(Slices::new(self, keyed, &object, &manifest));
+            let slices = Arc::new(Slices::new(self, keyed, &object, &manifest, served));
             let mut answer = respond::from_slices(&slices, keyed, served, &self.shared.server_name, now);
             let Source::Sliced(reader) = answer.response.body_mut() else { return Ok(answer) };
             if reader.all_here() {
                 return Ok(answer);
             }
-            if keyed.directives.only_if_cached {
+            let all_cached = reader.all_cached();
+            if keyed.directives.only_if_cached && !all_cached {
                 return Err(Refusal::OnlyIfCached.into());
             }
             match poll_fn(|cx| reader.poll_primed(cx)).await {
@@ -50,6 +51,9 @@ impl Worker {
                     return self.fetch(keyed, looked, pending).await;
                 }
                 Err(_) => return Err(Refusal::OriginBroken.into()),
+            }
+            if all_cached {
+                return Ok(answer);
             }
             respond::complete_in_part(&mut answer, &object.meta, served, &self.shared.server_name, now);
             Ok(answer)

@@ -264,7 +264,7 @@ fn config(pool: Pool) -> Config {
             },
         },
         listeners: vec![],
-        cache: config::Cache { memory: config::Memory { capacity: 0, max_object: 0 } },
+        cache: config::Cache { memory: config::Memory { capacity: 0, max_object: 0 }, disk: None },
         pools: vec![pool],
         sites: vec![],
         admin: config::Admin { address: None, token: None, purge_from: vec![] },

@@ -63,7 +63,7 @@ fn config(limits: Limits, listeners: Vec<Listener>) -> Config {
             limits,
         },
         listeners,
-        cache: Cache { memory: Memory { capacity: 1 << 20, max_object: 1 << 16 } },
+        cache: Cache { memory: Memory { capacity: 1 << 20, max_object: 1 << 16 }, disk: None },
         pools: vec![],
         sites: vec![],
         admin: Admin { address: None, token: None, purge_from: vec![] },

@@ -150,7 +150,7 @@ fn a_purge_that_can_not_be_saved_is_in_effect_and_saved_with_the_next() {
     // A file that takes no bytes stands in for a disk that does not.
     let good = {
         let mut file = log.file.lock();
-        let file = file.as_mut().unwrap();
+        let Backing::File(file) = &mut *file else { panic!("{file:?}") };
         std::mem::replace(file.file_for_test(), fs::File::open(&path).unwrap())
     };
     let failed = log.append(&[Selector::url(b"h/a")], Mode::Hard, NOW).unwrap_err();
@@ -203,4 +203,26 @@ fn hits_and_purges_from_many_threads() {
     });
     log.append(&[Selector::tag(b"t")], Mode::Hard, NOW).unwrap();
     assert_eq!(judge(&log, &seen, "h/a", "t"), Verdict::Gone);
+}
+
+#[test]
+fn beside_another_process_everything_is_suspect_until_that_one_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("purges");
+    let first = InvalidationLog::open(&path, NOW, metrics()).unwrap();
+    let old = Seen::new(first.head());
+    first.append(&[Selector::url(b"h/a")], Mode::Hard, NOW).unwrap();
+    let later = NOW.plus(std::time::Duration::from_secs(1));
+    let second = InvalidationLog::open_or_suspect(&path, later, metrics());
+    assert_eq!(judge(&second, &old, "h/b", "x"), Verdict::Suspect);
+    assert!(second.append(&[Selector::url(b"h/c")], Mode::Hard, NOW).is_err(), "not durable");
+    let new = Seen::new(second.head());
+    drop(first);
+    second.append(&[Selector::url(b"h/d")], Mode::Hard, NOW).unwrap();
+    drop(second);
+    let third = InvalidationLog::open(&path, later, metrics()).unwrap();
+    assert_eq!(judge(&third, &old, "h/c", "x"), Verdict::Gone, "saved with the next");
+    assert_eq!(judge(&third, &old, "h/b", "x"), Verdict::Suspect, "the first one's purges are not known");
+    assert_eq!(judge(&third, &new, "h/d", "x"), Verdict::Gone);
+    assert_eq!(judge(&third, &new, "h/b", "x"), Verdict::Current);
 }

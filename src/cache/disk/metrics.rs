@@ -1,0 +1,70 @@
+//! What the disk tier counts.
+
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Counters and gauges of the tier.
+#[derive(Debug, Clone)]
+pub struct DiskMetrics {
+    /// 1 while it reads and writes, 0 while it does not.
+    pub up: IntGauge,
+    /// How long reading the index took when the tier was opened last.
+    pub recovery: Gauge,
+    /// Records asked for, by what became of it: `hit`, `bad`, `error`, `slow`, `busy`, `gone`.
+    pub reads: IntCounterVec,
+    /// Bytes read for requests.
+    pub read_bytes: IntCounter,
+    /// Records written.
+    pub writes: IntCounter,
+    /// Bytes written, for whatever reason.
+    pub written_bytes: IntCounter,
+    /// Entries that were to be written and were not, by reason: `queue`, `down`, `too_large`.
+    pub shed: IntCounterVec,
+    /// Entries seen for the first time, and so not written.
+    pub not_admitted: IntCounter,
+    /// Damaged records, by where they were found: `read`, `recovery`, `reclaim`.
+    pub bad_records: IntCounterVec,
+    /// IO that failed, by what was being done: `read`, `write`.
+    pub errors: IntCounterVec,
+    /// Segments deleted to make room.
+    pub reclaimed: IntCounter,
+    /// Records kept when their segment was deleted.
+    pub reinserted: IntCounter,
+    /// Bytes of them.
+    pub reinserted_bytes: IntCounter,
+}
+
+impl DiskMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// A name is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name, help| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone())).map(|()| counter)
+        };
+        let counters = |name, help, label| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone())).map(|()| counters)
+        };
+        let up = IntGauge::new("seawall_disk_up", "Whether the disk tier works.")?;
+        registry.register(Box::new(up.clone()))?;
+        let recovery = Gauge::new("seawall_disk_recovery_seconds", "Reading the index of the disk tier.")?;
+        registry.register(Box::new(recovery.clone()))?;
+        Ok(Self {
+            up,
+            recovery,
+            reads: counters("seawall_disk_reads_total", "Records asked of the disk tier.", "result")?,
+            read_bytes: counter("seawall_disk_read_bytes_total", "Bytes read from the disk tier.")?,
+            writes: counter("seawall_disk_writes_total", "Records written to the disk tier.")?,
+            written_bytes: counter("seawall_disk_written_bytes_total", "Bytes written to the disk tier.")?,
+            shed: counters("seawall_disk_shed_total", "Writes to the disk tier given up.", "reason")?,
+            not_admitted: counter("seawall_disk_not_admitted_total", "Entries not worth writing yet.")?,
+            bad_records: counters("seawall_disk_bad_records_total", "Damaged records.", "found")?,
+            errors: counters("seawall_disk_errors_total", "IO of the disk tier that failed.", "op")?,
+            reclaimed: counter("seawall_disk_reclaimed_total", "Segments deleted to make room.")?,
+            reinserted: counter("seawall_disk_reinserted_total", "Records kept past their segment.")?,
+            reinserted_bytes: counter("seawall_disk_reinserted_bytes_total", "Bytes of them.")?,
+        })
+    }
+}
