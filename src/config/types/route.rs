@@ -1,0 +1,82 @@
+//! What a request is handled by.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use http::HeaderValue;
+
+use super::{PoolId, Signed};
+
+/// What a request is handled by once its site and rule are known.
+#[derive(Debug, Clone)]
+pub struct RouteSettings {
+    /// Where misses go.
+    pub pool: PoolId,
+    /// `[site.cache]`
+    pub cache: CacheRules,
+    /// `[site.headers]`
+    pub headers: HeaderRules,
+    /// `[[site.signed]]`; empty is public, otherwise one of them must be satisfied.
+    pub signed: Vec<Signed>,
+}
+
+/// `[site.cache]`
+#[derive(Debug, Clone)]
+pub struct CacheRules {
+    /// False: everything passes.
+    pub enabled: bool,
+    /// When the origin says nothing; none is the RFC 9111 heuristic.
+    pub default_ttl: Option<Duration>,
+    /// Raise what the origin says.
+    pub min_ttl: Option<Duration>,
+    /// Lower what the origin says.
+    pub max_ttl: Option<Duration>,
+    /// Ignore what the origin says (never for no-store or private).
+    pub override_ttl: Option<Duration>,
+    /// For responses without explicit freshness, by status code.
+    pub status_ttl: Vec<(u16, Duration)>,
+    /// When the origin does not say.
+    pub stale_while_revalidate: Option<Duration>,
+    /// When the origin does not say.
+    pub stale_if_error: Option<Duration>,
+    /// Which of the query is in the key.
+    pub query: QueryKey,
+    /// Whether parameters are sorted in the key.
+    pub sort_query: bool,
+    /// Request headers in the key beyond Vary.
+    pub headers: Vec<HeaderName>,
+    /// Cookies in the key.
+    pub cookies: Vec<String>,
+    /// A client's no-cache does not force an origin fetch.
+    pub ignore_request_no_cache: bool,
+    /// Size of a slice in bytes: a power of two, 64 KiB to 64 MiB.
+    pub slice: u64,
+    /// Concurrent misses of one key make one origin request.
+    pub collapse: bool,
+    /// A waiting request goes on its own after that.
+    pub collapse_timeout: Duration,
+}
+
+/// `site.cache.query`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryKey {
+    /// All parameters.
+    All,
+    /// None of them.
+    None,
+    /// Only those whose name matches one of the patterns (`*` as in [`wildcard`]).
+    Include(Vec<String>),
+    /// All but those.
+    Exclude(Vec<String>),
+}
+
+/// `[site.headers]`
+#[derive(Debug, Clone, Default)]
+pub struct HeaderRules {
+    /// Set on the way to the origin; `None` removes.
+    pub request: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Set on the way to the client; `None` removes.
+    pub response: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Adds Server-Timing and X-Cache-Key.
+    pub debug: bool,
+}
