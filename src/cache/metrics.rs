@@ -50,14 +50,8 @@ impl CacheMetrics {
 
     /// Registers them.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name, help| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone())).map(|()| counter)
-        };
-        let counters = |name, help, label| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(counters.clone())).map(|()| counters)
-        };
+        let counter = |name, help| counter(registry, name, help);
+        let counters = |name, help, label| counters(registry, name, help, label);
         let fills_active = IntGauge::new("seawall_fills_active", "Fills under way.")?;
         registry.register(Box::new(fills_active.clone()))?;
         Ok(Self {
@@ -86,6 +80,23 @@ impl CacheMetrics {
             broken: counter("seawall_fills_broken_total", "Fills whose body broke off.")?,
         })
     }
+}
+
+/// A counter, registered.
+pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    let counter = IntCounter::new(name, help)?;
+    registry.register(Box::new(counter.clone())).map(|()| counter)
+}
+
+/// Counters told apart by one label, registered.
+pub(super) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+) -> Result<IntCounterVec, prometheus::Error> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    registry.register(Box::new(counters.clone())).map(|()| counters)
 }
 
 /// What the tiers hold, looked up when somebody asks.

@@ -30,7 +30,7 @@ use super::purged;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served};
-use super::storing::{CACHE_STATUS, Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta};
 use super::worker::Worker;
 
 /// Hands a request on with its body, and the response back.
@@ -88,7 +88,7 @@ pub fn respond(
     }
     worker.shared.via.append_to(&mut head, origin.version);
     let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
-    head.append(CACHE_STATUS, status.to_value());
+    status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
         Method::HEAD => Source::Empty,

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cache::invalidation::{Appended, InvalidationLog, MAX_TAG, Mode, NotDurable, Selector};
 use crate::config::{Admin, Secret};
 use crate::http::bearer;
-use crate::http::cache_status::CacheStatus;
+use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::policy::outcome::Outcome;
@@ -24,7 +24,6 @@ use super::refuse::Refused;
 use super::respond::Answer;
 use super::route::Sites;
 use super::sanitize::Incoming;
-use super::storing::CACHE_STATUS;
 use super::worker::Shared;
 
 /// What is to be purged, as an operator says it.

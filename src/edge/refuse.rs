@@ -4,11 +4,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 
-use crate::http::cache_status::CacheStatus;
+use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
 
 use super::body::Source;
-use super::storing::CACHE_STATUS;
 
 /// A refusal and what its response says beside it.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use crate::cache::fill::Arriving;
 use crate::cache::growing::Growing;
 use crate::cache::object::{Extent, Meta, Object, Whole};
-use crate::http::cache_status::{CacheStatus, Fwd};
+use crate::http::cache_status::{CACHE_STATUS, CacheStatus, Fwd};
 use crate::http::multipart::{Boundary, Multipart};
 use crate::http::range::{self, ByteRange, ContentRange, RangeResult};
 use crate::http::time::Time;
@@ -21,7 +21,6 @@ use super::fields::Fields;
 use super::keyed::Keyed;
 use super::slicing::missing::Slices;
 use super::slicing::reader::SliceReader;
-use super::storing::CACHE_STATUS;
 
 /// A response on its way out, and what it is called.
 pub struct Answer {

@@ -7,14 +7,12 @@ use crate::cache::invalidation::{Seen, Tags, strip_tags};
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Touched, Variant, compact_head};
 use crate::http::cache_control::ResponseDirectives;
+use crate::http::cache_status::CACHE_STATUS;
 use crate::http::{date, hop_by_hop, vary};
 use crate::policy::conditional;
 use crate::policy::freshness::Freshness;
 use crate::policy::storable::Exchange;
 use crate::policy::stored_head::stored_head;
-
-/// `Cache-Status` (RFC 9211); the `http` crate has no constant for it.
-pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// What a [`Meta`] is made from.
 pub struct Stored<'a> {

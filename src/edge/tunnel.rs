@@ -24,7 +24,6 @@ use super::passing;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::Answer;
-use super::storing::CACHE_STATUS;
 use super::worker::Worker;
 
 /// What a request asks to change to (RFC 9110 §7.8), if the edge would let it. Ask before hop-by-hop fields go.
@@ -70,7 +69,7 @@ pub async fn pass(worker: &Worker, keyed: &Keyed, pending: &mut Pending) -> Resu
             hop_by_hop::strip_response(&mut head);
             worker.shared.via.append_to(&mut head, response.version);
             let status = CacheStatus::forwarded(&worker.shared.server_name, Fwd::Bypass).detail("upgrade");
-            head.append(CACHE_STATUS, status.to_value());
+            status.append_to(&mut head);
             head.insert(CONNECTION, HeaderValue::from_static("upgrade"));
             if let Some(protocol) = protocol {
                 head.insert(UPGRADE, protocol);

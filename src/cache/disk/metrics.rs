@@ -1,6 +1,8 @@
 //! What the disk tier counts.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Registry};
+
+use crate::cache::metrics::{counter, counters};
 
 /// Counters and gauges of the tier.
 #[derive(Debug, Clone)]
@@ -39,14 +41,8 @@ impl DiskMetrics {
     /// # Errors
     /// A name is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name, help| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone())).map(|()| counter)
-        };
-        let counters = |name, help, label| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(counters.clone())).map(|()| counters)
-        };
+        let counter = |name, help| counter(registry, name, help);
+        let counters = |name, help, label| counters(registry, name, help, label);
         let up = IntGauge::new("seawall_disk_up", "Whether the disk tier works.")?;
         registry.register(Box::new(up.clone()))?;
         let recovery = Gauge::new("seawall_disk_recovery_seconds", "Reading the index of the disk tier.")?;
