@@ -234,7 +234,7 @@ fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
-fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) -> Result<Host, Refusal> {
+pub(crate) fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) -> Result<Host, Refusal> {
     let one = matches!(version, Version::HTTP_10 | Version::HTTP_11);
     if one && uri.authority().is_some() && uri.scheme().is_none() {
         // Authority form is for CONNECT (RFC 9112 §3.2.3).
@@ -258,7 +258,7 @@ fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) 
     }
 }
 
-fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
+pub(crate) fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
     match uri.path_and_query() {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
         Some(target) if target.as_str() == "*" => {

@@ -103,14 +103,20 @@ impl S3 {
 
 /// A Location that may be followed.
 #[derive(Debug, PartialEq)]
-struct Target {
-    member: config::Member,
+pub(super) struct Target {
+    pub(super) member: config::Member,
     region: Option<String>,
     style: S3Style,
 }
 
 impl Target {
     fn read(location: &str, object: &Object, from: &Member) -> Option<Self> {
+        let known = from.origin.name.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
+        Self::within(location, object, known, from.origin.tls.is_some())
+    }
+
+    /// `known` is the host that answered, asked over TLS or not.
+    pub(super) fn within(location: &str, object: &Object, known: &str, over_tls: bool) -> Option<Self> {
         let uri: Uri = location.parse().ok()?;
         let tls = match uri.scheme_str()? {
             "https" => true,
@@ -119,8 +125,7 @@ impl Target {
         };
         let authority = uri.authority()?;
         let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-        let known = from.origin.name.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
-        if tls != from.origin.tls.is_some() || authority.as_str().contains('@') {
+        if tls != over_tls || authority.as_str().contains('@') {
             return None;
         }
         let (style, endpoint) = match host.strip_prefix(&format!("{}.", object.bucket)) {
