@@ -30,7 +30,10 @@ pub(crate) fn run(data: &[u8]) {
                     assert_eq!(everything, purge.everything);
                     for selector in selectors {
                         let Selector::Prefix(text) = selector else { continue };
-                        assert!(text.starts_with(b"a.example/") || memchr::memmem::find(&text, b".b.example/").is_some());
+                        assert!(
+                            text.starts_with(b"a.example/")
+                                || memchr::memmem::find(&text, b".b.example/").is_some()
+                        );
                     }
                 }
             }

@@ -14,7 +14,9 @@ pub(super) fn run(data: &[u8]) {
     let ours = match which % 3 {
         0 => CacheStatus::hit(cache),
         1 => CacheStatus::own(cache),
-        _ => CacheStatus::forwarded(cache, Fwd::ALL[which as usize % Fwd::ALL.len()]).fwd_status(status as u16),
+        _ => {
+            CacheStatus::forwarded(cache, Fwd::ALL[which as usize % Fwd::ALL.len()]).fwd_status(status as u16)
+        }
     };
     let ours = ours.ttl(ttl as i64).detail(detail);
     ours.append_to(&mut headers);

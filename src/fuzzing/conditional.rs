@@ -26,7 +26,8 @@ pub(super) fn run(data: &[u8]) {
     let names = |field: &http::HeaderName| {
         request.get_all(field).iter().any(|line| {
             let line = line.as_bytes();
-            line.trim_ascii() == b"*" || tag.as_ref().is_some_and(|tag| memchr::memmem::find(line, tag).is_some())
+            line.trim_ascii() == b"*"
+                || tag.as_ref().is_some_and(|tag| memchr::memmem::find(line, tag).is_some())
         })
     };
     match outcome {
@@ -51,7 +52,8 @@ pub(super) fn run(data: &[u8]) {
     }
 
     if range_applies(&request, etag, modified, dated) && request.contains_key(IF_RANGE) {
-        let line = request.get(IF_RANGE).map(|line| line.as_bytes().trim_ascii().to_vec()).unwrap_or_default();
+        let line =
+            request.get(IF_RANGE).map(|line| line.as_bytes().trim_ascii().to_vec()).unwrap_or_default();
         let same_tag = etag.is_some_and(|etag| etag.as_bytes().trim_ascii() == line);
         assert!(same_tag && !line.starts_with(b"W/") || modified.is_some_and(|at| dated > Some(at)));
     }

@@ -16,12 +16,19 @@ pub(super) fn run(data: &[u8]) {
     match load_from(text, "edge.toml", variable.into_iter().chain([secret])) {
         Ok(config) => {
             let shown = format!("{config:?}");
-            assert!(!shown.contains(SECRET) || config.server.server_name.contains(SECRET) || uses_elsewhere(rest));
+            assert!(
+                !shown.contains(SECRET) || config.server.server_name.contains(SECRET) || uses_elsewhere(rest)
+            );
         }
         Err(errors) => {
             assert!(errors.iter().next().is_some(), "an error without a word");
             let said = errors.to_string();
-            assert!(said.len() <= 4096 + text.len() * 64, "{} bytes of errors for {}", said.len(), text.len());
+            assert!(
+                said.len() <= 4096 + text.len() * 64,
+                "{} bytes of errors for {}",
+                said.len(),
+                text.len()
+            );
         }
     }
 }

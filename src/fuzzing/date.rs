@@ -14,7 +14,9 @@ pub(super) fn run(data: &[u8]) {
         assert!(at.secs() <= LAST && at.0 % 1000 == 0);
         assert_eq!(parse(format(at).as_bytes()), Some(at));
         // What the strict reader of another hand takes is the same second.
-        if let Some(strict) = std::str::from_utf8(input.0).ok().and_then(|text| httpdate::parse_http_date(text).ok()) {
+        if let Some(strict) =
+            std::str::from_utf8(input.0).ok().and_then(|text| httpdate::parse_http_date(text).ok())
+        {
             assert_eq!(Time::from(strict), at);
         }
     }

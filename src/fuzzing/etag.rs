@@ -10,7 +10,9 @@ pub(super) fn run(data: &[u8]) {
     let mut input = Input(data);
     let values: Vec<HeaderValue> = [input.value(), input.value()].into_iter().flatten().collect();
     let tags: Vec<EntityTag> = values.iter().filter_map(EntityTag::parse_lenient).collect();
-    for (tag, value) in tags.iter().zip(values.iter().filter(|value| EntityTag::parse_lenient(value).is_some())) {
+    for (tag, value) in
+        tags.iter().zip(values.iter().filter(|value| EntityTag::parse_lenient(value).is_some()))
+    {
         assert_eq!(tag.as_value(), value);
         assert!(tag.weak_eq(tag) && tag.strong_eq(tag) != tag.is_weak());
         assert!(tag.opaque().len() <= value.len() && !tag.opaque().contains(&b'"'));

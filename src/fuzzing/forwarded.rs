@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::Version;
 
 use super::input::Input;
-use crate::http::forwarded::{Received, Via, client_ip, client_proto, is_trusted, set_forwarded, via_contains};
+use crate::http::forwarded::{
+    Received, Via, client_ip, client_proto, is_trusted, set_forwarded, via_contains,
+};
 use crate::http::host::{Host, Scheme};
 
 pub(super) fn run(data: &[u8]) {
     let mut input = Input(data);
     let peer = input.text().parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let trusted: Vec<ipnet::IpNet> = input.text().split(' ').filter_map(|net| net.parse().ok()).collect();
-    let host = Host::parse(input.line(), Scheme::Http).unwrap_or_else(|_| Host::parse(b"a", Scheme::Http).unwrap());
+    let host =
+        Host::parse(input.line(), Scheme::Http).unwrap_or_else(|_| Host::parse(b"a", Scheme::Http).unwrap());
     let headers = input.fields();
     let known = is_trusted(peer, &trusted);
 

@@ -25,7 +25,10 @@ pub(super) fn run(data: &[u8]) {
     // An absolute reference to another host names nothing here.
     for named in response.values().filter_map(|value| value.to_str().ok()) {
         if let Some(rest) = named.strip_prefix("http://other.example/") {
-            assert!(host.starts_with("other.example") || !stale.iter().skip(1).any(|p| p[1..] == *rest && response.len() == 1));
+            assert!(
+                host.starts_with("other.example")
+                    || !stale.iter().skip(1).any(|p| p[1..] == *rest && response.len() == 1)
+            );
         }
     }
     let _ = names_target(target, &response);

@@ -68,7 +68,8 @@ impl Request<'_> {
 
     /// Every value of a cookie: which of several an origin takes is its own affair.
     fn cookies(&self, name: &str) -> Vec<Vec<u8>> {
-        let lines = self.fields.get_all("cookie").iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
+        let lines =
+            self.fields.get_all("cookie").iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
         let pairs = lines.filter_map(|pair| {
             let equals = pair.iter().position(|&b| b == b'=')?;
             (pair[..equals].trim_ascii() == name.as_bytes()).then(|| pair[equals + 1..].trim_ascii().to_vec())

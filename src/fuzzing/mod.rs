@@ -4,7 +4,12 @@
 //! same functions run twice: under libFuzzer for as long as one likes, and in every `cargo test` over the seeds of
 //! `fuzz/seeds/` and mutations of them (`replay`). Targets for what is private stand in its module
 //! (`server::fuzzing`, `cache::disk::fuzzing`, …). `fuzz/README.md` says how to run and how to add one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken assertion is what is looked for")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken assertion is what is looked for"
+)]
 
 mod accept_encoding;
 mod cache_control;

@@ -9,7 +9,9 @@ pub(super) fn run(data: &[u8]) {
     let [complete, bits] = input.numbers();
     let content_type = input.value().filter(|value| !value.is_empty());
     let Some(range) = input.value() else { return };
-    let Some(boundary) = Boundary::new(input.text()).or(Some(Boundary::from_bits(bits.into()))) else { return };
+    let Some(boundary) = Boundary::new(input.text()).or(Some(Boundary::from_bits(bits.into()))) else {
+        return;
+    };
     // Bodies are written out below, so they are small here; lengths that are not are `range`'s matter.
     let complete = complete % 4096;
     let RangeResult::Satisfiable(ranges) = parse(&range, complete) else { return };

@@ -32,10 +32,19 @@ pub(super) fn run(data: &[u8]) {
             sorted.sort_by_key(|range| range.first);
             assert!(sorted.windows(2).all(|two| two[1].first - two[0].last > SMALL_GAP));
             assert!(ranges.iter().map(|range| u128::from(range.len())).sum::<u128>() <= u128::from(len));
-            let inside = |inner: &ByteRange| ranges.iter().position(|o| o.first <= inner.first && inner.last <= o.last);
-            let places: Vec<usize> = wanted.iter().map(|range| inside(range).expect("a wanted byte is left out")).collect();
+            let inside = |inner: &ByteRange| {
+                ranges.iter().position(|o| o.first <= inner.first && inner.last <= o.last)
+            };
+            let places: Vec<usize> =
+                wanted.iter().map(|range| inside(range).expect("a wanted byte is left out")).collect();
             let mut seen = 0;
-            assert!(places.iter().all(|&place| place <= seen && { seen = seen.max(place + 1); true }), "out of order");
+            assert!(
+                places.iter().all(|&place| place <= seen && {
+                    seen = seen.max(place + 1);
+                    true
+                }),
+                "out of order"
+            );
         }
     }
 }

@@ -6,12 +6,41 @@ use std::path::{Path, PathBuf};
 use super::TARGETS;
 
 /// Inputs made of the seeds of one target.
-const MUTATIONS: u64 = 400;
+const MUTATIONS: u64 = 2000;
 /// What parsers stumble over.
 const TOKENS: &[&[u8]] = &[
-    b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b",", b";", b"=", b"\"", b"\\", b"%00", b"%2e", b"%2F", b"..", b"/", b"W/",
-    b"*", b":", b"-", b"+", b"0", b"18446744073709551615", b"4294967296", b"\xff", b"\xc3\xa4", b"\x7f", b"no-store",
-    b"private", b"chunked", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b",",
+    b";",
+    b"=",
+    b"\"",
+    b"\\",
+    b"%00",
+    b"%2e",
+    b"%2F",
+    b"..",
+    b"/",
+    b"W/",
+    b"*",
+    b":",
+    b"-",
+    b"+",
+    b"0",
+    b"18446744073709551615",
+    b"4294967296",
+    b"\xff",
+    b"\xc3\xa4",
+    b"\x7f",
+    b"no-store",
+    b"private",
+    b"chunked",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
 ];
 
 fn folder(of: &str) -> PathBuf {
@@ -19,7 +48,8 @@ fn folder(of: &str) -> PathBuf {
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let files = std::fs::read_dir(folder("seeds").join(target)).unwrap_or_else(|e| panic!("seeds of {target}: {e}"));
+    let files =
+        std::fs::read_dir(folder("seeds").join(target)).unwrap_or_else(|e| panic!("seeds of {target}: {e}"));
     let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     paths.sort();
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
@@ -65,7 +95,8 @@ impl Random {
 
 #[test]
 fn seeds_and_what_mutates_from_them_break_nothing() {
-    let broken: Vec<String> = TARGETS.iter().filter_map(|(name, target)| first_broken(name, *target)).collect();
+    let broken: Vec<String> =
+        TARGETS.iter().filter_map(|(name, target)| first_broken(name, *target)).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 

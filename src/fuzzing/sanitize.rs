@@ -37,7 +37,9 @@ pub(super) fn run(data: &[u8]) {
         assert!(!read.split('/').any(|segment| matches!(segment, "." | "..")), "{read}");
         assert!(!read.contains(['?', '#', '\\', '\n']), "{read}");
     }
-    assert!(target.query().is_none_or(|query| !query.is_empty() && query.bytes().all(|b| b.is_ascii_graphic())));
+    assert!(
+        target.query().is_none_or(|query| !query.is_empty() && query.bytes().all(|b| b.is_ascii_graphic()))
+    );
     // Its own spelling, read again, is itself.
     let again = Target::new(target.to_string().parse().expect("a target")).expect("its own spelling");
     assert_eq!((again.path(), again.query()), (target.path(), target.query()));

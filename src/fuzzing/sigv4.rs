@@ -42,7 +42,13 @@ pub(super) fn run(data: &[u8]) {
     let scope = Scope { date: at.date(), region, service: "s3" };
     let key = SigningKey::derive(secret, scope);
     let headers = [("host", "a.example"), ("x-amz-meta-a", value)];
-    let request = CanonicalRequest { method: "GET", path: &encoded, query: &query, headers: &headers, payload: EMPTY_SHA256 };
+    let request = CanonicalRequest {
+        method: "GET",
+        path: &encoded,
+        query: &query,
+        headers: &headers,
+        payload: EMPTY_SHA256,
+    };
     let text = request.text();
     // A value cannot add a line: `input` has none in it, as no field value has.
     assert_eq!(text.lines().count(), 8, "{text}");

@@ -21,6 +21,9 @@ pub(super) fn run(data: &[u8]) {
     if !members.is_empty() {
         let more = dictionary(lines.iter().copied().chain([b"zz=1".as_slice()])).expect("a sound line more");
         assert_eq!(more.iter().find(|(key, _)| key == "zz").map(|(_, value)| value), Some(&Bare::Integer(1)));
-        assert!(dictionary(lines.iter().copied().chain([b"=".as_slice()])).is_err(), "broken anywhere, broken as a whole");
+        assert!(
+            dictionary(lines.iter().copied().chain([b"=".as_slice()])).is_err(),
+            "broken anywhere, broken as a whole"
+        );
     }
 }

@@ -50,7 +50,11 @@ fn opens_its_scope(verifiers: &Verifiers, claims: &Claims<'_>, token: &str, path
     if let Ok(grant) = verifiers.verify(&request(path, None, Some(&query), &none), NOW) {
         assert!(claims.scope.contains(path) && claims.key_id == "k" && NOW < Time::from_secs(claims.expires));
         assert!(claims.host.is_none_or(|host| host == "a.example"));
-        assert_eq!(grant.changes.query, Change::Replaced(Some("a=1&b=2".into())), "the token leaves the query");
+        assert_eq!(
+            grant.changes.query,
+            Change::Replaced(Some("a=1&b=2".into())),
+            "the token leaves the query"
+        );
     } else {
         let client = claims.client.is_none_or(|net| net.contains(&IpAddr::from([192, 0, 2, 1])));
         let host = claims.host.is_none_or(|host| host == "a.example");

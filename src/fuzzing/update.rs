@@ -18,7 +18,8 @@ pub(super) fn run(data: &[u8]) {
     let hop = fresh.contains_key(CONNECTION) || fresh.contains_key(TRANSFER_ENCODING);
     if !hop {
         assert!(same(&merged, &fresh, &AGE), "an old Age stayed");
-        let merged_in = fresh.keys().filter(|name| ![CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE].contains(name));
+        let merged_in =
+            fresh.keys().filter(|name| ![CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE].contains(name));
         for name in merged_in.filter(|name| !crate::http::hop_by_hop::is_hop_by_hop(name)) {
             assert!(same(&merged, &fresh, name), "{name} is not the new one");
         }

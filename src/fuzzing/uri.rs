@@ -10,13 +10,19 @@ pub(super) fn run(data: &[u8]) {
     let (path, query) = (input.text(), input.text());
     if let Ok(normal) = uri::normalise_path(path) {
         assert!(normal.len() <= path.len() * 3 && normal.starts_with('/'));
-        assert!(normal.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\\"<>".contains(&byte)), "{normal}");
+        assert!(
+            normal.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\\"<>".contains(&byte)),
+            "{normal}"
+        );
         assert!(!normal.split('/').any(|segment| matches!(segment, "." | "..")), "{normal}");
         assert_eq!(uri::normalise_path(&normal).as_deref(), Ok(&*normal));
         // Not even to one who takes apart first and decodes then.
         for segment in normal.split('/') {
             let decoded: Vec<u8> = percent_decode_str(segment).collect();
-            assert!(decoded != b".." && decoded != b"." && !decoded.iter().any(u8::is_ascii_control), "{normal}");
+            assert!(
+                decoded != b".." && decoded != b"." && !decoded.iter().any(u8::is_ascii_control),
+                "{normal}"
+            );
         }
         if !path.contains('%') && !path.contains("/.") && path.is_ascii() {
             let same: Vec<u8> = percent_decode_str(&normal).collect();

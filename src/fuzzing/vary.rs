@@ -21,14 +21,19 @@ pub(super) fn run(data: &[u8]) {
         for name in &names {
             assert_eq!(one.contains_key(name), two.contains_key(name), "absent and present share");
             let plain = |headers: &http::HeaderMap| -> Vec<u8> {
-                let all = headers.get_all(name).iter().flat_map(|line| line.as_bytes().iter().copied().chain([b',']));
+                let all = headers
+                    .get_all(name)
+                    .iter()
+                    .flat_map(|line| line.as_bytes().iter().copied().chain([b',']));
                 all.filter(|byte| !matches!(byte, b' ' | b'\t' | b',')).collect()
             };
             match *name {
                 ACCEPT_ENCODING => {
                     let (one, two) = (Codings::of(&one), Codings::of(&two));
                     for coding in Coding::ALL {
-                        let takes = |codings: &Option<Codings>| codings.as_ref().map(|codings| codings.accepts(coding));
+                        let takes = |codings: &Option<Codings>| {
+                            codings.as_ref().map(|codings| codings.accepts(coding))
+                        };
                         assert_eq!(takes(&one), takes(&two), "{coding:?}");
                     }
                 }

@@ -128,7 +128,11 @@ struct Wire<'a> {
 struct Io<'a>(Arc<Mutex<Wire<'a>>>);
 
 impl Read for Io<'_> {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let mut wire = self.0.lock();
         let (now, later) = wire.left.split_at(wire.left.len().min(wire.step).min(buf.remaining()));
         let passed = wire.scan.feed(now);

@@ -12,7 +12,9 @@ const KINDS: [Kind; 4] = [Kind::Object, Kind::Variants, Kind::Removed, Kind::Sli
 
 /// Heads of records and segments.
 pub(crate) fn record(data: &[u8]) {
-    let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| data.get(at + i).copied().unwrap_or(at as u8)));
+    let number = |at: usize| {
+        u64::from_le_bytes(std::array::from_fn(|i| data.get(at + i).copied().unwrap_or(at as u8)))
+    };
     let (secret, offset) = (number(0), number(8) as u32);
     let foreign = data.get(16..).unwrap_or_default();
     if let Some(head) = RecordHead::decode(foreign, secret, offset) {
@@ -38,11 +40,8 @@ pub(crate) fn record(data: &[u8]) {
     bytes[number(50) as usize % RECORD_HEAD] ^= 1 << (number(51) % 8);
     assert_eq!(RecordHead::decode(&bytes, secret, offset), None, "a flipped bit is not noticed");
 
-    let segment = SegmentHead {
-        id: offset,
-        previous: (head.meta != 0).then_some((head.meta, head.body)),
-        secret,
-    };
+    let segment =
+        SegmentHead { id: offset, previous: (head.meta != 0).then_some((head.meta, head.body)), secret };
     let mut bytes = segment.encode();
     assert_eq!(SegmentHead::decode(&bytes, offset), Some(segment));
     assert_eq!(SegmentHead::decode(&bytes, offset ^ 1), None);
@@ -63,7 +62,12 @@ pub(crate) fn entry(data: &[u8]) {
     let Some(entry) = Entry::decode(kind, meta, body.clone()) else { return };
     assert_eq!(entry.kind(), kind);
     // A lie about a length takes no memory: what is kept is in proportion to what was there.
-    assert!(entry.weight() <= 8192 + meta.len() * 300 + usize::from(*body_len), "{} of {}", entry.weight(), meta.len());
+    assert!(
+        entry.weight() <= 8192 + meta.len() * 300 + usize::from(*body_len),
+        "{} of {}",
+        entry.weight(),
+        meta.len()
+    );
     let written = entry.meta().expect("what was read can be written");
     let again = Entry::decode(kind, &written, body).expect("what was written can be read");
     assert_eq!(again.meta().as_deref(), Some(&*written));

@@ -11,7 +11,9 @@ use crate::fuzzing::input::Input;
 /// Error pages.
 pub(crate) fn answer(data: &[u8]) {
     if let Some(code) = error_code(data) {
-        assert!((1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.'));
+        assert!(
+            (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+        );
         let page = format!("<Code>{code}<");
         assert!(memchr::memmem::find(data, page.as_bytes()).is_some());
     }
@@ -32,7 +34,10 @@ pub(crate) fn redirect(data: &[u8]) {
     let host = target.member.host.as_str();
     assert_eq!(target.member.tls, tls, "from TLS to none, or back");
     assert!(location.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")));
-    assert!(!host.contains(['@', '/', '?', '#', ':', '\\', ' ']) || host.parse::<std::net::Ipv6Addr>().is_ok(), "{host}");
+    assert!(
+        !host.contains(['@', '/', '?', '#', ':', '\\', ' ']) || host.parse::<std::net::Ipv6Addr>().is_ok(),
+        "{host}"
+    );
     let amazons = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
     let parent = known.split_once('.').map(|(_, parent)| parent).filter(|parent| parent.contains('.'));
     let sister = parent.is_some_and(|parent| host.ends_with(&format!(".{parent}")));
