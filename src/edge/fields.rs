@@ -149,6 +149,8 @@ pub fn is_steering(name: &str) -> bool {
                     | "front-end-https"
                     // HTTP_PROXY to what runs as CGI (CVE-2016-5385).
                     | "proxy"
+                    // Makes an application write ESI into its pages, which this cache would hand out as it is.
+                    | "surrogate-capability"
                     | "true-client-ip"
             ),
         }
@@ -224,6 +226,7 @@ mod tests {
             ("content_length", Fields::STEERING),
             ("proxy", Fields::STEERING),
             ("true-client-ip", Fields::STEERING),
+            ("surrogate-capability", Fields::STEERING),
             ("front-end-https", Fields::STEERING),
             ("cache-control", Fields::CACHE_CONTROL),
             ("pragma", Fields::CACHE_CONTROL),
