@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::TARGETS;
 
 /// Inputs made of the seeds of one target.
-const MUTATIONS: u64 = 2000;
+const MUTATIONS: u64 = 1000;
 /// What parsers stumble over.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
