@@ -17,6 +17,7 @@ use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::{CacheUse, key_text};
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
+use crate::policy::stored_head::hold_back;
 use crate::policy::{invalidate, update};
 use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
@@ -83,6 +84,7 @@ pub fn respond(
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
+    hold_back(&mut head);
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
     }
