@@ -101,6 +101,8 @@ refusals! {
     OriginTimeout = GATEWAY_TIMEOUT, "origin_timeout";
     /// `only-if-cached`, and nothing cached would do (RFC 9111 §5.2.1.7).
     OnlyIfCached = GATEWAY_TIMEOUT, "only_if_cached";
+    /// The origin gave no answer, and what is stored must not be served stale (RFC 9111 §5.2.2.2).
+    MustRevalidate = GATEWAY_TIMEOUT, "must_revalidate";
 }
 
 impl Refusal {
