@@ -261,6 +261,7 @@ impl Filling<'_> {
         let object = match updated {
             Ok(updated) => {
                 shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                shared.is_outrun(&self.plan.key, self.plan.outgoing.made);
                 updated
             }
             Err(reason) => {
@@ -361,17 +362,18 @@ impl Filling<'_> {
         self.plan.stored(&self.worker.shared, exchange, freshness)
     }
 
-    /// Stores an object, unless it was purged while it came.
+    /// Stores an object, unless it was purged or changed while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
         let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
-        self.count_kept(purged::store(&self.worker.shared, key, route, object))
-    }
-
-    fn count_kept(&self, kept: bool) -> bool {
-        if !kept {
+        if !purged::store(&self.worker.shared, key, route, object) {
             self.not_stored("purged");
+            return false;
         }
-        kept
+        if self.worker.shared.is_outrun(key, self.plan.outgoing.made) {
+            self.not_stored("changed");
+            return false;
+        }
+        true
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.

@@ -12,10 +12,11 @@
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
 //! What purges do to them is in `purged`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
-//! operators. `service` calls them one after the other.
+//! operators. What unsafe requests do is in `passing` and `changed`. `service` calls them one after the other.
 
 pub mod authorize;
 pub mod body;
+pub mod changed;
 pub mod clock;
 pub mod fields;
 pub mod filling;

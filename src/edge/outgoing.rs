@@ -13,6 +13,7 @@ use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
+use crate::http::time::Time;
 use crate::origin::{OnInformational, OriginRequest, RequestBody};
 use crate::policy::conditional;
 use crate::policy::key::{CacheUse, keyed_query};
@@ -33,6 +34,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The last purge before it was made, which is before any origin is asked.
     pub seen: Seen,
+    /// When it was made, which is before any origin is asked.
+    pub made: Time,
     method: Method,
     path: Bytes,
     query: Option<Bytes>,
@@ -104,6 +107,7 @@ impl Outgoing {
         Ok(Self {
             pool: route.settings.pool,
             seen: Seen::new(shared.purges.head()),
+            made: shared.clock.now(),
             route: Arc::clone(route),
             method: incoming.method.clone(),
             path: Bytes::copy_from_slice(incoming.target.path().as_bytes()),

@@ -218,7 +218,7 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
             continue;
         };
         if let Ok(named) = Named::of(incoming.host.clone(), target, &worker.shared.sites) {
-            worker.shared.forget(&named.key_with(&incoming.headers));
+            worker.shared.change(&named.key_with(&incoming.headers), worker.shared.clock.now());
         }
     }
 }

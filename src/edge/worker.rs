@@ -15,6 +15,7 @@ use crate::http::forwarded::Via;
 use crate::origin::Client;
 use crate::telemetry::{HotShard, Recorder};
 
+use super::changed::Changes;
 use super::clock::Clock;
 use super::purging::Purgers;
 use super::route::Sites;
@@ -31,6 +32,8 @@ pub struct Shared {
     pub purges: Arc<InvalidationLog>,
     /// Who may send PURGE to the listeners.
     pub purgers: Purgers,
+    /// What unsafe requests changed lately.
+    pub changes: Changes,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
     /// Slices that are being fetched.
@@ -98,6 +101,7 @@ pub(crate) mod testing {
             disk: None,
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
+            changes: Changes::default(),
             fills: Arc::default(),
             clock: Clock::system(),
             cache_metrics,

@@ -1,6 +1,6 @@
 //! What an unsafe request that succeeds does to what is stored (RFC 9111 §4.4).
 
-use crate::world::{Answer, World};
+use crate::world::{Answer, Expect, Gate, World};
 
 const METHODS: &str = "methods = [\"GET\", \"HEAD\", \"POST\", \"PUT\", \"DELETE\", \"PATCH\", \"M-SEARCH\"]";
 
@@ -136,4 +136,52 @@ async fn what_safe_requests_name_stays() {
     world.get("/b").await.assert_stored(200, "other");
     world.client().request("OPTIONS", "/a").send().await;
     world.get("/a").await.assert_hit(200, "hello");
+}
+
+/// What was asked before the change shows the resource as it was, however late it comes.
+#[tokio::test]
+async fn an_answer_from_before_the_change_is_not_kept() {
+    for what in ["whole", "confirmed"] {
+        let world = World::with_site(METHODS).await;
+        let slow = Gate::new("the old answer");
+        let fresh = |body: &str| Answer::fresh(body, 60).header("ETag", "\"1\"");
+        let origin = world.origin();
+        if what == "confirmed" {
+            origin.then(Expect::get("/a"), fresh("old"));
+            world.get("/a").await.assert_stored(200, "old");
+            world.advance(60);
+            let not_modified =
+                Answer::status(304).header("ETag", "\"1\"").header("Cache-Control", "max-age=60");
+            origin.then(Expect::get("/a").has("if-none-match", "\"1\""), not_modified.head_after(&slow));
+        } else {
+            origin.then(Expect::get("/a"), fresh("old").head_after(&slow));
+        }
+        origin.then(Expect::method("PUT", "/a"), Answer::status(204));
+        origin.then(Expect::get("/a").lacks("if-none-match"), fresh("new"));
+        let asked = origin.count();
+        let early = tokio::spawn(world.client().get("/a").send());
+        origin.got(asked + 1).await;
+        world.advance(1);
+        change(&world, "PUT", "/a").await;
+        slow.open();
+        early.await.unwrap().assert(200, "old");
+        world.get("/a").await.assert_stored(200, "new");
+        world.get("/a").await.assert_hit(200, "new");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_after_the_change_does_not_wait_for_what_came_before() {
+    let world = World::with_site(METHODS).await;
+    let slow = Gate::new("the old answer");
+    world.origin().then(Expect::get("/a"), Answer::fresh("old", 60).head_after(&slow));
+    world.origin().then(Expect::method("PUT", "/a"), Answer::status(204));
+    world.origin().then(Expect::get("/a"), Answer::fresh("new", 60));
+    let early = tokio::spawn(world.client().get("/a").send());
+    world.origin().got(1).await;
+    world.advance(1);
+    change(&world, "PUT", "/a").await;
+    world.get("/a").await.assert_stored(200, "new");
+    slow.open();
+    early.await.unwrap().assert(200, "old");
 }
