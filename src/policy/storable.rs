@@ -482,5 +482,7 @@ mod tests {
         assert_eq!(words.len(), NoStore::ALL.len());
         assert!(NoStore::ALL.iter().all(|reason| NoStore::of_word(reason.as_str()) == Some(*reason)));
         assert_eq!(NoStore::of_word("too_large"), None);
+        let of_request: Vec<_> = NoStore::ALL.iter().filter(|reason| reason.is_of_request()).collect();
+        assert_eq!(of_request, [&NoStore::RequestNoStore, &NoStore::Authorization]);
     }
 }
