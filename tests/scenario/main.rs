@@ -26,6 +26,7 @@ mod interim;
 mod keys;
 mod large;
 mod methods;
+mod odd_parts;
 mod operating;
 mod posted;
 mod purging;
