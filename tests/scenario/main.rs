@@ -27,6 +27,7 @@ mod invalidation;
 mod keys;
 mod large;
 mod methods;
+mod odd_parts;
 mod operating;
 mod posted;
 mod purging;
