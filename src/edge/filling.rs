@@ -260,8 +260,10 @@ impl Filling<'_> {
         let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
-                shared.is_outrun(&self.plan.key, self.plan.outgoing.made);
+                shared.unless_changed(&self.plan.key, self.plan.outgoing.since, || {
+                    shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                    true
+                });
                 updated
             }
             Err(reason) => {
@@ -365,15 +367,13 @@ impl Filling<'_> {
     /// Stores an object, unless it was purged or changed while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
         let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
-        if !purged::store(&self.worker.shared, key, route, object) {
+        let shared = &self.worker.shared;
+        let kept = shared
+            .unless_changed(key, self.plan.outgoing.since, || purged::store(shared, key, route, object));
+        if !kept {
             self.not_stored("purged");
-            return false;
         }
-        if self.worker.shared.is_outrun(key, self.plan.outgoing.made) {
-            self.not_stored("changed");
-            return false;
-        }
-        true
+        kept
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.

@@ -1,4 +1,4 @@
-//! Stage 7 for what is not stored: straight to the origin and straight back.
+//! Stage 7 for what is not fetched for all: straight to the origin and straight back.
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,6 +28,7 @@ use super::filling::Failure;
 use super::keyed::Keyed;
 use super::named::Named;
 use super::outgoing::Outgoing;
+use super::posted::{Copied, Copy};
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
@@ -46,6 +47,7 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let broken = Arc::new(OnceLock::new());
     let body = request_body(worker, keyed, &broken);
+    let asked = worker.shared.clock.now();
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
         tracing::debug!(target: "seawall::origin", %error, "pass failed");
         // What the client did to its body is the reason, whatever that did to the exchange.
@@ -53,7 +55,16 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     })?;
     recording::trip(pending, Some(&response.trip));
     invalidate_after(worker, keyed, &response);
-    Ok(respond(worker, keyed, response, reason, why))
+    let Some(copy) = Copy::of(worker, keyed, &outgoing, &response, asked) else {
+        return Ok(respond(worker, keyed, response, reason, why));
+    };
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).stored();
+    let mut answer = respond_saying(worker, keyed, response, status);
+    answer.response = answer.response.map(|source| match source {
+        Source::Origin(body) => Source::Copied(Box::new(Copied::new(*body, copy))),
+        other => other,
+    });
+    Ok(answer)
 }
 
 /// The client's body within the limits; `broken` is told how it ended early.
@@ -83,6 +94,11 @@ pub fn respond(
     reason: Fwd,
     why: &'static str,
 ) -> Answer {
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
+    respond_saying(worker, keyed, origin, status)
+}
+
+fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
@@ -91,7 +107,6 @@ pub fn respond(
         strip_tags(&mut head);
     }
     worker.shared.via.append_to(&mut head, origin.version);
-    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
     status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
@@ -156,7 +171,10 @@ pub async fn head(
             request_time: asked,
             response_time: worker.shared.clock.now(),
         };
-        update_stored(worker, keyed, object, &exchange, response.status);
+        worker.shared.unless_changed(&keyed.key, outgoing.since, || {
+            update_stored(worker, keyed, object, &exchange, response.status);
+            true
+        });
     }
     Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
 }
@@ -218,7 +236,7 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
             continue;
         };
         if let Ok(named) = Named::of(incoming.host.clone(), target, &worker.shared.sites) {
-            worker.shared.change(&named.key_with(&incoming.headers), worker.shared.clock.now());
+            worker.shared.changed(&named.key_with(&incoming.headers));
         }
     }
 }

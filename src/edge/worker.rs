@@ -15,7 +15,7 @@ use crate::http::forwarded::Via;
 use crate::origin::Client;
 use crate::telemetry::{HotShard, Recorder};
 
-use super::changed::Changes;
+use super::changes::Changes;
 use super::clock::Clock;
 use super::purging::Purgers;
 use super::route::Sites;
@@ -32,12 +32,12 @@ pub struct Shared {
     pub purges: Arc<InvalidationLog>,
     /// Who may send PURGE to the listeners.
     pub purgers: Purgers,
-    /// What unsafe requests changed lately.
-    pub changes: Changes,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
     /// Slices that are being fetched.
     pub flights: Arc<Flights>,
+    /// What unsafe requests have changed.
+    pub changes: Changes,
     /// What time it is.
     pub clock: Clock,
     /// What the cache counts.
@@ -101,8 +101,8 @@ pub(crate) mod testing {
             disk: None,
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
-            changes: Changes::default(),
             fills: Arc::default(),
+            changes: Changes::default(),
             clock: Clock::system(),
             cache_metrics,
             server_name: "edge-1".into(),
