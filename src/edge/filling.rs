@@ -252,7 +252,10 @@ impl Filling<'_> {
         let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                shared.unless_changed(&self.plan.key, self.plan.outgoing.since, || {
+                    shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                    true
+                });
                 updated
             }
             Err(reason) => {
@@ -350,13 +353,12 @@ impl Filling<'_> {
         self.plan.stored(&self.worker.shared, exchange, freshness)
     }
 
-    /// Stores an object, unless it was purged while it came.
+    /// Stores an object, unless it was purged or changed while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
         let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
-        self.count_kept(purged::store(&self.worker.shared, key, route, object))
-    }
-
-    fn count_kept(&self, kept: bool) -> bool {
+        let shared = &self.worker.shared;
+        let kept = shared
+            .unless_changed(key, self.plan.outgoing.since, || purged::store(shared, key, route, object));
         if !kept {
             self.not_stored("purged");
         }

@@ -1,4 +1,4 @@
-//! Stage 7 for what is not stored: straight to the origin and straight back.
+//! Stage 7 for what is not fetched for all: straight to the origin and straight back.
 
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +26,7 @@ use super::fields::Fields;
 use super::filling::Failure;
 use super::keyed::Keyed;
 use super::outgoing::Outgoing;
+use super::posted::{Copied, Copy};
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
@@ -43,6 +44,7 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let broken = Arc::new(OnceLock::new());
     let body = request_body(worker, keyed, &broken);
+    let asked = worker.shared.clock.now();
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
         tracing::debug!(target: "seawall::origin", %error, "pass failed");
         // What the client did to its body is the reason, whatever that did to the exchange.
@@ -50,7 +52,16 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     })?;
     recording::trip(pending, Some(&response.trip));
     invalidate_after(worker, keyed, &response);
-    Ok(respond(worker, keyed, response, reason, why))
+    let Some(copy) = Copy::of(worker, keyed, &outgoing, &response, asked) else {
+        return Ok(respond(worker, keyed, response, reason, why));
+    };
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).stored();
+    let mut answer = respond_saying(worker, keyed, response, status);
+    answer.response = answer.response.map(|source| match source {
+        Source::Origin(body) => Source::Copied(Box::new(Copied::new(*body, copy))),
+        other => other,
+    });
+    Ok(answer)
 }
 
 /// The client's body within the limits; `broken` is told how it ended early.
@@ -80,6 +91,11 @@ pub fn respond(
     reason: Fwd,
     why: &'static str,
 ) -> Answer {
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
+    respond_saying(worker, keyed, origin, status)
+}
+
+fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
@@ -87,7 +103,6 @@ pub fn respond(
         strip_tags(&mut head);
     }
     worker.shared.via.append_to(&mut head, origin.version);
-    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
     status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
@@ -151,7 +166,10 @@ pub async fn head(
             request_time: asked,
             response_time: worker.shared.clock.now(),
         };
-        update_stored(worker, keyed, object, &exchange, response.status);
+        worker.shared.unless_changed(&keyed.key, outgoing.since, || {
+            update_stored(worker, keyed, object, &exchange, response.status);
+            true
+        });
     }
     Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
 }
@@ -206,6 +224,6 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
             stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
         let mut text = KeyText::new();
         key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
-        worker.shared.forget(&Key::new(text));
+        worker.shared.changed(&Key::new(text));
     }
 }

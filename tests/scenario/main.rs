@@ -27,6 +27,7 @@ mod keys;
 mod large;
 mod methods;
 mod operating;
+mod posted;
 mod purging;
 mod ranges;
 mod revalidation;
