@@ -80,6 +80,11 @@ impl Client {
     }
 
     #[cfg(test)]
+    pub(super) fn pool(&self) -> Option<&Arc<Pool>> {
+        self.origins.pool(PoolId(0))
+    }
+
+    #[cfg(test)]
     pub(super) fn connections(&self) -> &Connections {
         &self.connections
     }

@@ -134,4 +134,32 @@ mod tests {
         }
         assert!(race_between(closed, closed, Duration::ZERO).await.is_err());
     }
+    /// A listener whose queue is full, so that who connects hears nothing, and what fills it.
+    async fn deaf() -> (SocketAddr, Vec<tokio::task::JoinHandle<std::io::Result<TcpStream>>>) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut filling = Vec::new();
+        for _ in 0..4 {
+            filling.push(tokio::spawn(TcpStream::connect(address)));
+        }
+        let full =
+            async { while tokio::time::timeout(HEAD_START, TcpStream::connect(address)).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(5), full).await.unwrap();
+        std::mem::forget(listener);
+        (address, filling)
+    }
+
+    #[tokio::test]
+    async fn the_second_address_is_taken_when_the_first_says_nothing() {
+        let (silent, _filling) = deaf().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let start = std::time::Instant::now();
+        let stream = race_between(silent, open, HEAD_START).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let took = start.elapsed();
+        assert!(took >= HEAD_START && took < HEAD_START * 3, "{took:?}");
+    }
 }

@@ -266,3 +266,25 @@ async fn an_outage_of_all_costs_one_trial_each_and_its_end_is_noticed_soon() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_address_that_is_gone_finishes_what_it_began() {
+    let old = Server::start(|_, _, _| {
+        Act::ReplyAndStall("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc".into())
+    })
+    .await;
+    let new = Server::start(|_, _, _| ok("new")).await;
+    let world = World::new(pool(&[old.address]));
+    let mut response = world.fetch(get("/")).await.unwrap();
+    let pool = world.client.pool().unwrap();
+    let mut found = pool.found(0);
+    found[0].addresses = vec![crate::origin::resolve::pair(&[new.address.ip()], new.address.port())[0]];
+    pool.set(0, Some(found));
+    assert_eq!(world.get("/").await.unwrap().1, "new");
+    let frame = response.body.frame().await.unwrap().unwrap();
+    assert_eq!((frame.into_data().unwrap(), *old.closed.borrow()), (Bytes::from("abc"), 0));
+    drop(response);
+    let mut closed = old.closed.clone();
+    closed.wait_for(|closed| *closed == 1).await.unwrap();
+    assert_eq!(world.metric("seawall_origin_member_up"), 1.0, "the old one is not counted any more");
+}
