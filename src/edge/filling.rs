@@ -116,7 +116,7 @@ pub struct Plan {
     pub range: Option<Asked>,
     /// What the client that began it wants of a cache.
     pub directives: RequestDirectives,
-    /// Filled in when the origin answers, for the log of who began the fill.
+    /// Filled in when the origin has answered or failed, for the log of who began the fill.
     pub trip: Arc<OnceLock<Trip>>,
     /// Filled in with fields that are not stored, and that who began the fill gets all the same.
     pub withheld: Arc<OnceLock<HeaderMap>>,
@@ -188,9 +188,10 @@ impl Filling<'_> {
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
-                Err(error) => {
-                    tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    self.failed(&error);
+                Err(failed) => {
+                    tracing::debug!(target: "seawall::origin", error = %failed, "fill failed");
+                    let _ = self.plan.trip.set(failed.trip);
+                    self.failed(&failed.error);
                     return None;
                 }
             };

@@ -12,7 +12,7 @@ use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
 use crate::http::refusal::Refusal;
-use crate::origin::{BoxError, OriginResponse, RequestBody};
+use crate::origin::{BoxError, Failed, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
@@ -48,12 +48,13 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let broken = Arc::new(OnceLock::new());
     let body = request_body(worker, keyed, &broken);
     let asked = worker.shared.clock.now();
-    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
-        tracing::debug!(target: "seawall::origin", %error, "pass failed");
+    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|failed| {
+        tracing::debug!(target: "seawall::origin", error = %failed, "pass failed");
+        recording::trip(pending, &failed.trip);
         // What the client did to its body is the reason, whatever that did to the exchange.
-        Refused::from(broken.get().copied().unwrap_or(error.refusal()))
+        Refused::from(broken.get().copied().unwrap_or(failed.refusal()))
     })?;
-    recording::trip(pending, Some(&response.trip));
+    recording::trip(pending, &response.trip);
     invalidate_after(worker, keyed, &response);
     let Some(copy) = Copy::of(worker, keyed, &outgoing, &response, asked) else {
         return Ok(respond(worker, keyed, response, reason, why));
@@ -150,9 +151,9 @@ pub async fn head(
     let fetched = worker.client.fetch(outgoing.pool, request).await;
     let failure = match &fetched {
         Ok(response) => Failure::of_status(response.status),
-        Err(error) => Some(Failure::of(error)),
+        Err(failed) => Some(Failure::of(&failed.error)),
     };
-    recording::trip(pending, fetched.as_ref().ok().map(|response| &response.trip));
+    recording::trip(pending, fetched.as_ref().map_or_else(|failed| &failed.trip, |response| &response.trip));
     if let (Some(failure), Some(object)) = (failure, stored) {
         let (rules, now) = (&keyed.request.route().settings.cache, worker.shared.clock.now());
         if failure.excuses(object, &keyed.directives, rules, now) {
@@ -160,7 +161,8 @@ pub async fn head(
             return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
         }
     }
-    let told = |error| Refused::from(Failure::refusal(&error, stored.map(|object| &**object)));
+    let told =
+        |failed: Failed| Refused::from(Failure::refusal(&failed.error, stored.map(|object| &**object)));
     let response = fetched.map_err(told)?;
     if let Some(object) = stored {
         let exchange = Exchange {

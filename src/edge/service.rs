@@ -374,7 +374,9 @@ impl Worker {
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(filling::run(self.clone(), plan, leading, sender));
         let told = fill.told().await;
-        recording::trip(pending, trip.get());
+        if let Some(trip) = trip.get() {
+            recording::trip(pending, trip);
+        }
         match told {
             Progress::Released(_) => {
                 // A fill that is abandoned without a response has panicked.
