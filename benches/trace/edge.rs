@@ -92,6 +92,7 @@ impl Edge {
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),
             flights: Arc::default(),
+            changes: Default::default(),
             clock: Clock::manual(Time::system()),
             cache_metrics,
             server_name: "edge-1".into(),
