@@ -94,6 +94,7 @@ impl Edge {
             changes: Changes::default(),
             fills: Arc::default(),
             flights: Arc::default(),
+            changes: Default::default(),
             clock: Clock::manual(Time::system()),
             cache_metrics,
             server_name: "edge-1".into(),
