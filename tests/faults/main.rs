@@ -88,7 +88,7 @@ async fn one_member_in_turn_fails_and_clients_hardly_notice() {
     // A machine that is busy with something else makes single requests late by this much whatever the edge does. The
     // whole run is for a quiet one, and means what it says.
     let whole = seconds >= 60 && rate >= 2000 && !cfg!(debug_assertions);
-    let noise = Duration::from_millis(if whole { 0 } else { 250 });
+    let noise = Duration::from_millis(if whole { 0 } else { 750 });
     let settle = Duration::from_secs(2).min(phase / 2);
     let calm = p99(&between(&samples, Duration::ZERO, phase));
     eprintln!("calm: p99 {calm:?}");
@@ -137,8 +137,9 @@ async fn a_full_outage_costs_trials_only_and_ends_soon_after_it_is_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_outage_of_origins_that_hang_is_no_worse() {
-    // Until all are out, each has kept requests waiting for 2 s; of those that come later only trials wait.
-    full_outage(Mood::Hanging, Duration::from_secs(5), 80).await;
+    // Until all are out, each has kept requests waiting for 2 s; later only trials wait, and what is due on the same
+    // connection meanwhile.
+    full_outage(Mood::Hanging, Duration::from_secs(5), 50).await;
 }
 
 /// All members are in `mood` for some seconds; after `settle` only trials get through, and `percent` of those that
