@@ -34,7 +34,7 @@ use crate::origin::{FetchError, OriginBody, OriginResponse, Trip};
 use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
-use crate::policy::storable::{Exchange, storable};
+use crate::policy::storable::{Exchange, NoStore, storable};
 use crate::policy::stored_head::withheld;
 use crate::policy::update;
 
@@ -45,7 +45,7 @@ use super::slicing::asked::Asked;
 use super::slicing::begin::{self, Begun, Brings};
 use super::slicing::part;
 use super::slicing::producer::Producer;
-use super::storing::{Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::{Shared, Worker};
 
 /// How long a key whose response could not be stored is remembered as such.
@@ -130,7 +130,8 @@ impl Plan {
             freshness,
             seen: self.outgoing.seen.clone(),
             confirmed: None,
-            debug: self.outgoing.route.settings.headers.debug,
+            route: &self.outgoing.route,
+            siblings: siblings(shared, &self.key, exchange),
         }
     }
 }
@@ -156,6 +157,11 @@ pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot:
         producer.bring(body, at).await;
     }
     drop(active);
+}
+
+/// Whether a response was not stored for what its request said, so that what is stored for others may stay.
+fn is_of_request(reason: &str) -> bool {
+    [NoStore::RequestNoStore, NoStore::Authorization].iter().any(|no| no.as_str() == reason)
 }
 
 /// Slices to be brought once those who waited have been told.
@@ -257,7 +263,9 @@ impl Filling<'_> {
             }
             Err(reason) => {
                 self.not_stored(reason.as_str());
-                shared.forget(&self.plan.key);
+                if !is_of_request(reason.as_str()) {
+                    shared.forget(&self.plan.key);
+                }
                 Arc::clone(object)
             }
         };
@@ -304,12 +312,14 @@ impl Filling<'_> {
             };
         self.not_stored(refused);
         let shared = &self.worker.shared;
-        if self.plan.stale.is_some() && !status.is_server_error() {
+        let of_request = is_of_request(refused);
+        // An answer to the client's own conditions or range does not say that the whole could not be kept.
+        let of_part = matches!(status.as_u16(), 304 | 412 | 416);
+        if self.plan.stale.is_some() && !status.is_server_error() && !of_part && !of_request {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
-        // A 304 to the client's own conditions does not say that the whole could not be kept.
-        if status != StatusCode::NOT_MODIFIED {
+        if !of_part && refused != NoStore::RequestNoStore.as_str() {
             shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));
