@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -105,4 +106,22 @@ async fn grpc_talks_both_ways_and_ends_with_trailers() {
     pieces.send(Frame::trailers(trailers.clone())).await.unwrap();
     let frame = within("the trailers", said.frame()).await.unwrap().unwrap();
     assert_eq!(frame.into_trailers().unwrap(), trailers);
+}
+
+#[tokio::test]
+async fn trailers_of_what_is_not_kept_reach_who_takes_them() {
+    let world = World::start().await;
+    let head =
+        "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
+    world.origin().always("/a", Answer::raw(format!("{head}5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n")));
+    for (te, expected) in [("TE: trailers\r\n", true), ("", false)] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: test.example\r\n{te}Connection: close\r\n\r\n");
+        let mut socket = TcpStream::connect(world.client().address()).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut seen = String::new();
+        within("the response", socket.read_to_string(&mut seen)).await.unwrap();
+        let end = if expected { "0\r\nx-sum: 7\r\n\r\n" } else { "0\r\n\r\n" };
+        assert!(seen.ends_with(end), "{te}: {seen}");
+        assert_eq!(seen.contains("trailer: X-Sum"), expected, "{te}: {seen}");
+    }
 }
