@@ -29,6 +29,7 @@ use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
 use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
 use crate::http::range::ByteRange;
+use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::origin::{FetchError, OriginBody, OriginResponse, Trip};
 use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
@@ -86,6 +87,12 @@ impl Failure {
             Failure::Disconnected => may_serve_disconnected(freshness, directives, rules, now),
             Failure::Unusable | Failure::Status(_) => may_serve_on_error(freshness, directives, now),
         }
+    }
+
+    /// What a client is told of an error when `stored` may not be served for it.
+    pub fn refusal(error: &FetchError, stored: Option<&Object>) -> Refusal {
+        let strict = stored.is_some_and(|object| object.meta.freshness.revalidate);
+        if strict && error.is_disconnected() { Refusal::MustRevalidate } else { error.refusal() }
     }
 
     /// The origin's status, if it had one.
@@ -159,11 +166,6 @@ pub async fn run(worker: Worker, plan: Plan, leading: Leading, private: oneshot:
     drop(active);
 }
 
-/// Whether a response was not stored for what its request said, so that what is stored for others may stay.
-fn is_of_request(reason: &str) -> bool {
-    [NoStore::RequestNoStore, NoStore::Authorization].iter().any(|no| no.as_str() == reason)
-}
-
 /// Slices to be brought once those who waited have been told.
 struct Bringing {
     producer: Producer,
@@ -218,7 +220,8 @@ impl Filling<'_> {
 
     /// There is no answer: what is stored stands in, if it may.
     fn failed(&self, error: &FetchError) {
-        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(error.refusal())));
+        let refusal = Failure::refusal(error, self.plan.stale.as_deref());
+        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(refusal)));
     }
 
     fn stand_in(&self, failure: Failure) -> Option<Progress> {
@@ -258,12 +261,18 @@ impl Filling<'_> {
         let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                let kept = shared.unless_changed(&self.plan.key, self.plan.outgoing.since, || {
+                    shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                    true
+                });
+                if let Err(by) = kept {
+                    self.not_stored(by.as_str());
+                }
                 updated
             }
             Err(reason) => {
                 self.not_stored(reason.as_str());
-                if !is_of_request(reason.as_str()) {
+                if !reason.is_of_request() {
                     shared.forget(&self.plan.key);
                 }
                 Arc::clone(object)
@@ -312,8 +321,9 @@ impl Filling<'_> {
             };
         self.not_stored(refused);
         let shared = &self.worker.shared;
-        let of_request = is_of_request(refused);
-        // An answer to the client's own conditions or range does not say that the whole could not be kept.
+        let of_request = NoStore::of_word(refused).is_some_and(NoStore::is_of_request);
+        // An answer to the client's own conditions or range does not say that the whole could not be kept, nor does
+        // no-store.
         let of_part = matches!(status.as_u16(), 304 | 412 | 416);
         if self.plan.stale.is_some() && !status.is_server_error() && !of_part && !of_request {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
@@ -360,17 +370,16 @@ impl Filling<'_> {
         self.plan.stored(&self.worker.shared, exchange, freshness)
     }
 
-    /// Stores an object, unless it was purged while it came.
+    /// Stores an object, unless it was purged or changed while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
         let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
-        self.count_kept(purged::store(&self.worker.shared, key, route, object))
-    }
-
-    fn count_kept(&self, kept: bool) -> bool {
-        if !kept {
-            self.not_stored("purged");
+        let shared = &self.worker.shared;
+        let store = || purged::store(shared, key, route, object);
+        let kept = shared.unless_changed(key, self.plan.outgoing.since, store);
+        if let Err(by) = kept {
+            self.not_stored(by.as_str());
         }
-        kept
+        kept.is_ok()
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.
