@@ -19,13 +19,12 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use super::body::LimitedBody;
+use super::body::{ClientBody, LimitedBody};
 use super::*;
 use crate::config::*;
 use crate::http::refusal::Refusal;
@@ -108,7 +107,7 @@ impl http_body::Body for Endless {
 impl Handler for Doer {
     type Body = TestBody;
 
-    fn handle(&self, request: Request<Incoming>, peer: &Arc<Peer>) -> Handled<TestBody> {
+    fn handle(&self, request: Request<ClientBody>, peer: &Arc<Peer>) -> Handled<TestBody> {
         self.seen.peers.lock().push((**peer).clone());
         if request.uri().path() == "/panic-at-once" {
             panic!("as asked");
@@ -117,7 +116,7 @@ impl Handler for Doer {
         Handled::Later(Box::pin(async move { doer.answer(request).await }))
     }
 
-    fn answered(&self, request: &Request<Incoming>, status: StatusCode, _: &Arc<Peer>) {
+    fn answered(&self, request: &Request<ClientBody>, status: StatusCode, _: &Arc<Peer>) {
         self.seen.answers.lock().push((request.uri().path().to_string(), status.as_u16()));
     }
 
@@ -127,7 +126,7 @@ impl Handler for Doer {
 }
 
 impl Doer {
-    async fn answer(&self, request: Request<Incoming>) -> Response<TestBody> {
+    async fn answer(&self, request: Request<ClientBody>) -> Response<TestBody> {
         let path = request.uri().path().to_string();
         match path.as_str() {
             "/panic" => panic!("as asked"),
