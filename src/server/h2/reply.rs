@@ -101,15 +101,16 @@ impl Reply {
         if !head.headers().contains_key(header::DATE) {
             head.headers_mut().insert(header::DATE, now());
         }
-        let bodiless = matches!(self.asked, Asked::Head)
-            || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let end = bodiless || body.is_end_stream();
-        if !end
+        let none = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || body.is_end_stream();
+        if !none
             && !head.headers().contains_key(header::CONTENT_LENGTH)
             && let Some(length) = body.size_hint().exact()
         {
             head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
         }
+        // To a HEAD, the length is that of the body a GET would have got (RFC 9110 §8.6).
+        let end = none || matches!(self.asked, Asked::Head);
         match self.respond.send_response(head, end) {
             Ok(_) if end => Sent::All,
             Ok(stream) => Sent::Body(Pump::new(stream, body)),
