@@ -27,6 +27,8 @@ pub struct Incoming {
     pub method: Method,
     /// Lower case, without a port.
     pub host: Host,
+    /// The port by which the client came, if not the scheme's own: part of its origin (RFC 6454), and of nothing else.
+    pub port: Option<u16>,
     /// Normalised path and query.
     pub target: Target,
     /// End-to-end fields; those that steer origins are gone.
@@ -183,6 +185,9 @@ pub fn sanitize(
         (peer_ip.to_canonical(), own)
     };
     let host = host(&uri, &headers, version, own)?;
+    // The port is how the client reached us. Sites do not tell it apart, so the key and the origin never see it: an
+    // origin that writes it into a page would write it into everybody's.
+    let port = host.port();
     let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
     let upgrade = if fields.has(Fields::UPGRADE) { tunnel::wanted(&method, version, &headers) } else { None };
     if fields.has(Fields::HOP_BY_HOP) {
@@ -200,7 +205,8 @@ pub fn sanitize(
     let peer = Arc::clone(peer);
     Ok(Incoming {
         method,
-        host,
+        host: host.without_port(),
+        port,
         target,
         headers,
         fields,
@@ -255,9 +261,7 @@ fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) 
     let target = uri.authority().map(|authority| parse(authority.as_str().as_bytes())).transpose()?;
     match (field, target) {
         (Some(field), Some(target)) if field != target => Err(Refusal::BadHost),
-        // The port is how the client reached us. Sites do not tell it apart, so the key and the origin never see
-        // it: an origin that writes it into a page would write it into everybody's.
-        (Some(host), _) | (None, Some(host)) => Ok(host.without_port()),
+        (Some(host), _) | (None, Some(host)) => Ok(host),
         (None, None) => Err(Refusal::BadHost),
     }
 }

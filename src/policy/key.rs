@@ -106,16 +106,21 @@ fn write_header(out: &mut KeyText, name: &HeaderName, request: &HeaderMap) {
     }
 }
 
-/// The first cookie of that name; `;` cannot begin a header's line.
+/// All cookies of that name, since it is the origin that says which of them counts (RFC 6265 §5.4 sends several);
+/// `;` cannot begin a header's line, nor be in a cookie.
 fn write_cookie(out: &mut KeyText, name: &str, request: &HeaderMap) {
     out.push(BREAK);
     out.push(b';');
     out.extend_from_slice(name.as_bytes());
     let pairs = request.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
-    let value =
-        pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")).next();
-    if let Some(value) = value {
-        out.push(b'=');
+    let values = pairs.filter_map(|pair| {
+        let at = pair.iter().position(|&b| b == b'=')?;
+        let (own, value) = (pair.get(..at)?.trim_ascii(), pair.get(at + 1..)?);
+        // Origins differ on space around a name.
+        (own == name.as_bytes()).then_some(value.trim_ascii())
+    });
+    for (i, value) in values.enumerate() {
+        out.push(if i == 0 { b'=' } else { b';' });
         out.extend_from_slice(value);
     }
 }
@@ -232,11 +237,15 @@ mod tests {
             rules.headers = vec![HeaderName::from_static("x-a"), HeaderName::from_static("x-b")];
             rules.cookies = vec!["c".to_owned()];
         };
-        let cases: [(&[(&'static str, &str)], &str); 6] = [
+        let cases: [(&[(&'static str, &str)], &str); 10] = [
             (&[], "h/p\nx-a\nx-b\n;c"),
             (&[("x-a", "")], "h/p\nx-a:\nx-b\n;c"),
             (&[("x-a", "1"), ("x-a", "2"), ("x-c", "3")], "h/p\nx-a:1, 2\nx-b\n;c"),
-            (&[("cookie", "cc=0; c=1; c=2")], "h/p\nx-a\nx-b\n;c=1"),
+            (&[("cookie", "cc=0; c=1")], "h/p\nx-a\nx-b\n;c=1"),
+            (&[("cookie", "c=1; d=0; c=2")], "h/p\nx-a\nx-b\n;c=1;2"),
+            (&[("cookie", "c=1"), ("cookie", "c=2")], "h/p\nx-a\nx-b\n;c=1;2"),
+            (&[("cookie", " c\t= 1=2 ; c")], "h/p\nx-a\nx-b\n;c=1=2"),
+            (&[("cookie", "d=c=1; xc=1; =1")], "h/p\nx-a\nx-b\n;c"),
             (&[("cookie", "d=0"), ("cookie", "c=")], "h/p\nx-a\nx-b\n;c="),
             (&[("x-b", "1"), ("cookie", "C=1")], "h/p\nx-a\nx-b:1\n;c"),
         ];
