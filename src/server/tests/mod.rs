@@ -240,7 +240,7 @@ fn upgrade(request: &Request<ClientBody>) -> Response<TestBody> {
     hash.update(format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", asked("sec-websocket-key")).as_bytes());
     use base64::Engine;
     let accept = base64::engine::general_purpose::STANDARD.encode(hash.finish());
-    let accept = if asked("x-lie") == "" { accept } else { "bGllcw==".into() };
+    let accept = if asked("x-lie").is_empty() { accept } else { "bGllcw==".into() };
     let takeover = Takeover::new(|mut client| {
         Box::pin(async move {
             let (mut read, mut write) = tokio::io::split(&mut client);
