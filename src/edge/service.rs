@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming as HyperBody;
 use tokio::sync::oneshot;
 
 use crate::cache::fill::{Fill, Leading, Progress, Settled, Side};
@@ -15,6 +14,7 @@ use crate::http::time::Time;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
+use crate::server::body::ClientBody;
 use crate::server::{Handled, Handler, Peer};
 use crate::telemetry::Pending;
 
@@ -59,7 +59,7 @@ enum Next {
 impl Handler for Worker {
     type Body = Body;
 
-    fn handle(&self, request: Request<HyperBody>, peer: &Arc<Peer>) -> Handled<Body> {
+    fn handle(&self, request: Request<ClientBody>, peer: &Arc<Peer>) -> Handled<Body> {
         let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
         recording::begun(&mut pending, &request, peer);
         let method = request.method().clone();
@@ -75,7 +75,7 @@ impl Handler for Worker {
         }))
     }
 
-    fn answered(&self, request: &Request<HyperBody>, status: StatusCode, peer: &Arc<Peer>) {
+    fn answered(&self, request: &Request<ClientBody>, status: StatusCode, peer: &Arc<Peer>) {
         let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
         recording::begun(&mut pending, request, peer);
         pending.record.status = status.as_u16();
@@ -92,7 +92,7 @@ impl Worker {
     /// Stages 1 to 6, and 8 for a hit: nothing here waits.
     fn begin(
         &self,
-        request: Request<HyperBody>,
+        request: Request<ClientBody>,
         peer: &Arc<Peer>,
         pending: &mut Pending,
     ) -> Result<Next, Refused> {

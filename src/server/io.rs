@@ -208,7 +208,9 @@ impl GuardedIo {
         let before = buf.filled().len();
         loop {
             let Some(scan) = &mut self.scan else {
-                return self.poll_raw(cx, buf);
+                ready!(self.poll_raw(cx, buf))?;
+                self.state.heard();
+                return Poll::Ready(Ok(()));
             };
             if self.state.overdue() && scan.refused().is_none() {
                 scan.refuse(Refusal::RequestTimeout);

@@ -23,6 +23,7 @@ mod disk_purges;
 mod disk_slices;
 mod fields;
 mod harness;
+mod http2;
 mod interim;
 mod invalidation;
 mod keys;
