@@ -24,7 +24,7 @@ use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
 use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
-use crate::cache::object::{Content, Meta, Object, WholeBuilder};
+use crate::cache::object::{Content, Meta, Object, Touched, WholeBuilder};
 use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
 use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
@@ -245,7 +245,8 @@ impl Filling<'_> {
             let seen = object.meta.seen.get().min(self.plan.outgoing.seen.get());
             let confirmed = Some(&object.meta.tags);
             let stored = Stored { seen: Seen::new(seen), confirmed, ..self.stored(&exchange, freshness) };
-            let meta = meta(stored, Some(object.body.len()));
+            let mut meta = meta(stored, Some(object.body.len()));
+            meta.touched = Touched::following(&object.meta.touched);
             // The slices stay what they are: their manifest has the tag they were fetched by.
             Arc::new(Object { meta, body: object.body.clone() })
         });
