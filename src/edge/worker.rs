@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::cache::budget::Budget;
 use crate::cache::disk::DiskTier;
 use crate::cache::fill::Fills;
 use crate::cache::flight::Flights;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub purgers: Purgers,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
+    /// Memory for those that are kept whole.
+    pub filling: Arc<Budget>,
     /// Slices that are being fetched.
     pub flights: Arc<Flights>,
     /// What time it is.
@@ -99,6 +102,7 @@ pub(crate) mod testing {
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),
+            filling: Budget::new(64 << 20),
             clock: Clock::system(),
             cache_metrics,
             server_name: "edge-1".into(),

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::record::{End, Record, read_all};
@@ -99,6 +99,16 @@ impl LogFile {
     /// Whether only [`rewrite`](Self::rewrite) helps: it is new, damaged, or something failed.
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubtful
+    }
+
+    /// Whether it was deleted, and what is appended would be with it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// It lacks what is to be in it: only [`rewrite`](Self::rewrite) helps.

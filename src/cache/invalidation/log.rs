@@ -206,7 +206,7 @@ impl InvalidationLog {
         let sequence = self.enter(selectors, mode, now);
         let written = match &mut *file {
             Backing::Nowhere => Ok(()),
-            Backing::File(file) if !file.is_doubtful() => {
+            Backing::File(file) if !file.is_doubtful() && !file.is_gone() => {
                 file.append(selectors.iter().map(|selector| Record::Purge {
                     selector: selector.clone(),
                     sequence,
@@ -238,6 +238,12 @@ impl InvalidationLog {
             *backing = Backing::File(file);
         }
         if let Backing::File(file) = backing
+            && file.is_gone()
+        {
+            file.doubt();
+            *file = self.open_anew(file.path())?;
+        }
+        if let Backing::File(file) = backing
             && file.is_doubtful()
         {
             let snapshot = self.marks.read().snapshot();
@@ -245,6 +251,18 @@ impl InvalidationLog {
             tracing::info!("all purges are on disk again");
         }
         Ok(())
+    }
+
+    /// Makes the file again after it was deleted. What somebody else has put there is not known, and may matter.
+    fn open_anew(&self, path: &Path) -> io::Result<LogFile> {
+        let (mut file, found) = LogFile::open(path, |_| {})?;
+        file.doubt();
+        if found != Found::Nothing {
+            let mut marks = self.marks.write();
+            let head = marks.head();
+            marks.raise_floor(head);
+        }
+        Ok(file)
     }
 
     /// Opens the file and adds what earlier runs left in it to the marks. What is older than this run is suspect no

@@ -138,11 +138,6 @@ impl Marks {
         self.head = self.head.max(sequence);
     }
 
-    /// Below which objects are suspect.
-    pub(super) fn floor(&self) -> u64 {
-        self.floor
-    }
-
     /// Objects that have not seen `floor` are suspect.
     pub(super) fn raise_floor(&mut self, floor: u64) {
         self.floor = self.floor.max(floor);
@@ -417,7 +412,7 @@ mod tests {
         }
         assert!(marks.len() <= 80 && marks.len() >= 60, "{}", marks.len());
         assert_eq!(judged(&marks, 0, "h/a", &[]), Verdict::Suspect);
-        assert_eq!(judged(&marks, marks.floor(), "h/a", &[]), Verdict::Current);
+        assert_eq!(judged(&marks, marks.floor, "h/a", &[]), Verdict::Current);
         purge(&mut marks, &Selector::url(b"h/a"), 101, Mode::Soft, 0);
         assert_eq!(judged(&marks, 0, "h/a", &[]), Verdict::Suspect, "more than stale");
         purge(&mut marks, &Selector::url(b"h/a"), 102, Mode::Hard, 0);
@@ -469,7 +464,7 @@ mod tests {
         for n in 1..=1_000u64 {
             purge(&mut marks, &Selector::Tag(n % 20), n, if n < 500 { Mode::Hard } else { Mode::Soft }, n);
         }
-        assert_eq!((marks.len(), marks.floor()), (20, 0));
+        assert_eq!((marks.len(), marks.floor), (20, 0));
         let (key, tags) = (key("h/a"), Tags::restore(std::iter::once(&b"t"[..]), false));
         let subject = Subject { key: &key, site: 0, tags: Some(&tags) };
         purge(&mut marks, &Selector::tag(b"t"), 1_001, Mode::Hard, 0);
@@ -490,7 +485,7 @@ mod tests {
             purge(&mut marks, &selector, n, Mode::Hard, 0);
         }
         assert!(marks.older.len() <= 2 * GENERATIONS, "{}", marks.older.len());
-        assert_eq!((marks.len(), marks.floor()), (119, 0));
+        assert_eq!((marks.len(), marks.floor), (119, 0));
     }
 
     #[test]

@@ -318,6 +318,23 @@ fn what_can_be_opened_later_is_as_if_it_had_been_from_the_beginning() {
 }
 
 #[test]
+fn a_file_that_is_deleted_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache/purges");
+    let log = InvalidationLog::open(&path, NOW, metrics()).unwrap();
+    let old = Seen::new(log.head());
+    log.append(&[Selector::url(b"h/a")], Mode::Hard, NOW).unwrap();
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    log.append(&[Selector::url(b"h/b")], Mode::Hard, NOW).unwrap();
+    drop(log);
+    let log = InvalidationLog::open(&path, NOW, metrics()).unwrap();
+    for text in ["h/a", "h/b"] {
+        assert_eq!(judge(&log, &Seen::new(old.get()), text, "x"), Verdict::Gone, "{text}");
+    }
+    assert_eq!(judge(&log, &old, "h/z", "x"), Verdict::Current);
+}
+
+#[test]
 fn a_full_disk_at_the_start_costs_no_suspicion_and_is_made_up_for_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("purges");
