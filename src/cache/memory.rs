@@ -1,6 +1,7 @@
 //! The RAM tier: moka with a byte weigher.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
 use moka::notification::RemovalCause;
@@ -18,6 +19,10 @@ use crate::policy::cors;
 
 /// What moka needs for an entry beyond key and value: measured with `benches/memory_overhead`.
 const ENTRY_OVERHEAD: usize = 320;
+
+/// Bytes that may come before moka is made to evict. By itself it does so after some dozens of entries, whatever
+/// their weight: of large bodies that is more than many a tier's capacity.
+const UNSETTLED: u64 = 4 << 20;
 
 /// What is kept under a hash.
 #[derive(Debug, Clone)]
@@ -58,6 +63,8 @@ impl Slot {
 pub struct MemoryTier {
     entries: Cache<KeyHash, Slot, Prehashed>,
     capacity: u64,
+    /// Bytes that came since moka was last made to evict.
+    unsettled: Arc<AtomicU64>,
 }
 
 impl MemoryTier {
@@ -77,7 +84,16 @@ impl MemoryTier {
                 }
             })
             .build_with_hasher(Prehashed);
-        Self { entries, capacity }
+        Self { entries, capacity, unsettled: Arc::default() }
+    }
+
+    /// So many bytes are about to come, or have just come.
+    fn settle(&self, weight: usize) {
+        let unsettled = self.unsettled.fetch_add(weight as u64, Ordering::Relaxed) + weight as u64;
+        if unsettled >= UNSETTLED.min(self.capacity / 16) {
+            self.unsettled.store(0, Ordering::Relaxed);
+            self.entries.run_pending_tasks();
+        }
     }
 
     /// What is kept under `hash`.
@@ -95,6 +111,12 @@ impl MemoryTier {
 
     /// Stores `object` as the newest response of `key`, and as a variant of it if it varies.
     pub fn store(&self, key: &Key, object: Arc<Object>) {
+        let weight = object.weight();
+        self.put(key, object);
+        self.settle(weight);
+    }
+
+    fn put(&self, key: &Key, object: Arc<Object>) {
         let Some(variant) = object.meta.variant.clone() else {
             self.entries.insert(key.hash(), Slot::Object(object));
             return;
@@ -133,6 +155,7 @@ impl MemoryTier {
                 Op::Nop
             }
         });
+        self.settle(here.weight());
         here
     }
 
@@ -159,7 +182,9 @@ impl MemoryTier {
 
     /// Keeps a slice. A full tier may refuse it.
     pub fn store_slice(&self, slice: Arc<Slice>) {
+        let weight = slice.weight();
         self.entries.insert(slice.of.place(slice.index), Slot::Slice(slice));
+        self.settle(weight);
     }
 
     /// Forgets the object in slices that was found to have changed, unless another has taken its place.
@@ -226,4 +251,40 @@ fn as_sibling(before: &Object, variant: &Variant) -> Option<Object> {
 
 fn same_manifest(a: &Content, b: &Content) -> bool {
     matches!((a, b), (Content::Sliced(a), Content::Sliced(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::KeyText;
+    use super::super::object::Whole;
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderValue;
+    use std::sync::atomic::AtomicBool;
+
+    /// A slice of 256 KiB that says when it is let go.
+    fn slice(index: u64) -> Arc<Slice> {
+        let key = Key::new(KeyText::from_slice(b"h/a"));
+        let etag = HeaderValue::from_static("\"a\"");
+        let size = 256 * 1024;
+        let of = Arc::new(Manifest::new(&key, None, Some(&etag), size * 10_000, size, 0).unwrap());
+        let body = Whole::from_pieces(vec![Bytes::from(vec![7; size as usize])]).unwrap();
+        Arc::new(Slice { of, index, body, touched: Default::default() })
+    }
+
+    #[test]
+    fn large_bodies_do_not_wait_to_be_evicted() {
+        let metrics = CacheMetrics::register(&prometheus::Registry::new()).unwrap();
+        let tier = MemoryTier::new(2 << 20, &metrics);
+        let mut known = Vec::new();
+        let over = AtomicBool::new(false);
+        for index in 0..100 {
+            let slice = slice(index);
+            known.push(Arc::downgrade(&slice));
+            tier.store_slice(slice);
+            let held = known.iter().filter(|slice| slice.strong_count() > 0).count();
+            over.fetch_or(held * 256 * 1024 > (2 << 20) + 256 * 1024, Ordering::Relaxed);
+        }
+        assert!(!over.into_inner(), "more than its capacity was held");
+    }
 }

@@ -20,11 +20,12 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
+use crate::cache::budget::Reserved;
 use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
 use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
-use crate::cache::object::{Content, Meta, Object, WholeBuilder};
+use crate::cache::object::{Content, Meta, Object, Touched, WholeBuilder};
 use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
 use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
@@ -51,6 +52,15 @@ use super::worker::{Shared, Worker};
 
 /// How long a key whose response could not be stored is remembered as such.
 const REMEMBER_UNCACHEABLE: Duration = Duration::from_secs(60);
+
+/// A body on its way is in memory twice: as it came, for those who read it, and as it will be kept.
+const COPIES: u64 = 2;
+/// What is set aside at once for a body of unknown length.
+const STEP: u64 = 256 * 1024;
+/// What is held of a body for which there was no memory any more while it came.
+const NARROW: u64 = 1 << 20;
+/// Why a response is not stored while others take all memory that is for responses on their way.
+const NO_ROOM: &str = "no_room";
 
 /// How an origin failed, as far as what is stored may stand in for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,7 +265,8 @@ impl Filling<'_> {
             let seen = object.meta.seen.get().min(self.plan.outgoing.seen.get());
             let confirmed = Some(&object.meta.tags);
             let stored = Stored { seen: Seen::new(seen), confirmed, ..self.stored(&exchange, freshness) };
-            let meta = meta(stored, Some(object.body.len()));
+            let mut meta = meta(stored, Some(object.body.len()));
+            meta.touched = Touched::following(&object.meta.touched);
             // The slices stay what they are: their manifest has the tag they were fetched by.
             Arc::new(Object { meta, body: object.body.clone() })
         });
@@ -305,8 +316,13 @@ impl Filling<'_> {
         let ((refused, status), response) =
             match keep(&self.worker.shared, self.plan, &response, range, times) {
                 Ok(Kept::Whole(meta, length)) => {
-                    self.store(*meta, length, response).await;
-                    return None;
+                    match self.worker.shared.filling.reserve(COPIES * length.unwrap_or(STEP)) {
+                        Some(reserved) => {
+                            self.store(*meta, length, reserved, response).await;
+                            return None;
+                        }
+                        None => ((NO_ROOM, response.status), Some(response)),
+                    }
                 }
                 Ok(Kept::Sliced(meta, manifest, brings)) => {
                     return self.slice(*meta, manifest, brings, response.body);
@@ -330,7 +346,7 @@ impl Filling<'_> {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
-        if !of_part && refused != NoStore::RequestNoStore.as_str() {
+        if !of_part && refused != NoStore::RequestNoStore.as_str() && refused != NO_ROOM {
             shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));
@@ -384,8 +400,9 @@ impl Filling<'_> {
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.
-    async fn store(&self, meta: Meta, length: Option<u64>, response: OriginResponse) {
+    async fn store(&self, meta: Meta, length: Option<u64>, reserved: Reserved, response: OriginResponse) {
         let growing = Arc::new(Growing::default());
+        growing.hold(reserved);
         let arriving = Arc::new(Arriving { meta, length, body: Arc::clone(&growing) });
         self.tell(Progress::Storing(Arc::clone(&arriving)));
         match self.read(&growing, length, response).await {
@@ -422,7 +439,12 @@ impl Filling<'_> {
             let Ok(data) = frame.into_data() else { continue };
             if let Some(builder) = &mut whole {
                 builder.push(&data);
-                if builder.len() > most {
+                let room = COPIES * builder.len().next_multiple_of(STEP);
+                if length.is_none() && builder.len() <= most && !growing.may_hold(room) {
+                    whole = None;
+                    growing.set_window(NARROW);
+                    self.not_stored(NO_ROOM);
+                } else if builder.len() > most {
                     whole = None;
                     growing.set_window(most);
                     self.not_stored("too_large");

@@ -142,7 +142,7 @@ impl Worker {
             Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
             Decision::Revalidate | Decision::Fetch => return Ok(Next::Fetch(Box::new(keyed), looked)),
         };
-        if let (Served::Hit, Some(object)) = (served, looked.found.object()) {
+        if let (Served::Hit | Served::Stale, Some(object)) = (served, looked.found.object()) {
             self.shared.hit(&keyed.key, object);
         }
         match self.at_once(&looked, &keyed, served) {

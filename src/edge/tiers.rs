@@ -149,8 +149,9 @@ impl Shared {
 
     /// A response was served from the cache: with the first hit it has been asked for twice, and is worth writing.
     pub fn hit(&self, key: &Key, object: &Arc<Object>) {
-        let Some(disk) = &self.disk else { return };
-        if !object.meta.touched.first() || matches!(object.body, Content::Part(_)) {
+        let is_first = object.meta.touched.first();
+        let Some(disk) = self.disk.as_ref().filter(|_| is_first) else { return };
+        if let Content::Part(_) = object.body {
             return;
         }
         let place = object.place(key);
@@ -210,7 +211,7 @@ impl Shared {
     /// Has an object written, and with it the list that leads to it.
     fn write(&self, key: &Key, place: KeyHash, object: Arc<Object>) {
         let Some(disk) = &self.disk else { return };
-        object.meta.touched.first();
+        object.meta.touched.set();
         disk.put(place, Entry::Object(object));
         if place != key.hash() {
             self.write_variants(key);
@@ -223,7 +224,7 @@ impl Shared {
         let Some(disk) = &self.disk else { return };
         let place = slice.of.place(slice.index);
         if disk.admits(place) {
-            slice.touched.first();
+            slice.touched.set();
             disk.put(place, Entry::Slice(slice));
         }
     }
