@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::cache::key::Key;
+use crate::cache::memory::Slot;
 
 use super::worker::Shared;
 
@@ -26,6 +27,25 @@ impl Moment {
     /// The one after the next change.
     pub fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
+    }
+}
+
+/// Why what came is not kept, though it could be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OvertakenBy {
+    /// A purge means it.
+    Purge,
+    /// An unsafe request for the same has succeeded meanwhile.
+    Change,
+}
+
+impl OvertakenBy {
+    /// As metrics say it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OvertakenBy::Purge => "purged",
+            OvertakenBy::Change => "changed",
+        }
     }
 }
 
@@ -56,24 +76,41 @@ impl Shared {
     /// was asked for before.
     pub fn changed(&self, key: &Key) {
         self.changes.count(key);
-        if let Some(fill) = self.fills.get(key.hash()) {
-            self.fills.unlist(key.hash(), &fill);
+        let variants = match self.memory.get(key.hash()) {
+            Some(Slot::Variants(variants)) => Some(variants),
+            _ => None,
+        };
+        let places = variants.iter().flat_map(|variants| variants.hashes(key));
+        for place in std::iter::once(key.hash()).chain(places) {
+            if let Some(fill) = self.fills.get(place) {
+                self.fills.unlist(place, &fill);
+            }
         }
         self.forget(key);
     }
 
-    /// Stores by `store` what was asked for, or came, at a moment, unless the key was changed since. Says whether it is
-    /// stored.
-    pub fn unless_changed(&self, key: &Key, since: Moment, store: impl FnOnce() -> bool) -> bool {
-        if self.changes.now(key) != since || !store() {
-            return false;
+    /// Stores by `store` what was asked for, or came, at a moment, unless the key was changed since.
+    ///
+    /// # Errors
+    /// What has overtaken it: a change, or a purge if `store` says that it stored nothing.
+    pub fn unless_changed(
+        &self,
+        key: &Key,
+        since: Moment,
+        store: impl FnOnce() -> bool,
+    ) -> Result<(), OvertakenBy> {
+        if self.changes.now(key) != since {
+            return Err(OvertakenBy::Change);
+        }
+        if !store() {
+            return Err(OvertakenBy::Purge);
         }
         // A change is counted before it forgets: seen here or not, one of the two removes what is stored.
-        let unchanged = self.changes.now(key) == since;
-        if !unchanged {
-            self.forget(key);
+        if self.changes.now(key) == since {
+            return Ok(());
         }
-        unchanged
+        self.forget(key);
+        Err(OvertakenBy::Change)
     }
 }
 
@@ -92,14 +129,16 @@ mod tests {
         let (shared, _) = testing::worker(1 << 20);
         let (one, other) = (key("a.example/1"), key("a.example/2"));
         let since = shared.changes.now(&one);
-        assert!(shared.unless_changed(&one, since, || true));
-        assert!(!shared.unless_changed(&one, since, || false));
-        assert!(!shared.unless_changed(&one, since, || {
+        assert_eq!(shared.unless_changed(&one, since, || true), Ok(()));
+        assert_eq!(shared.unless_changed(&one, since, || false), Err(OvertakenBy::Purge));
+        let during = shared.unless_changed(&one, since, || {
             shared.changed(&one);
             true
-        }));
-        assert!(!shared.unless_changed(&one, since, || panic!("it was changed before")));
-        assert!(shared.unless_changed(&one, since.next(), || true));
-        assert!(shared.unless_changed(&other, shared.changes.now(&other), || true));
+        });
+        assert_eq!(during, Err(OvertakenBy::Change));
+        let before = shared.unless_changed(&one, since, || panic!("it was changed before"));
+        assert_eq!(before, Err(OvertakenBy::Change));
+        assert_eq!(shared.unless_changed(&one, since.next(), || true), Ok(()));
+        assert_eq!(shared.unless_changed(&other, shared.changes.now(&other), || true), Ok(()));
     }
 }

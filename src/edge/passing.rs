@@ -3,20 +3,21 @@
 use std::sync::{Arc, OnceLock};
 
 use http::header::CONTENT_LENGTH;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::cache::invalidation::strip_tags;
-use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
 use crate::http::refusal::Refusal;
 use crate::origin::{BoxError, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
-use crate::policy::key::{CacheUse, key_text};
+use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
+use crate::policy::stored_head::hold_back;
 use crate::policy::{invalidate, update};
 use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
@@ -25,12 +26,14 @@ use super::body::Source;
 use super::fields::Fields;
 use super::filling::Failure;
 use super::keyed::Keyed;
+use super::named::Named;
 use super::outgoing::Outgoing;
 use super::posted::{Copied, Copy};
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served};
+use super::sanitize::Target;
 use super::storing::{Stored, as_received, meta};
 use super::worker::Worker;
 
@@ -99,6 +102,7 @@ fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
+    hold_back(&mut head);
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
     }
@@ -156,7 +160,8 @@ pub async fn head(
             return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
         }
     }
-    let response = fetched.map_err(|error| Refused::from(error.refusal()))?;
+    let told = |error| Refused::from(Failure::refusal(&error, stored.map(|object| &**object)));
+    let response = fetched.map_err(told)?;
     if let Some(object) = stored {
         let exchange = Exchange {
             method: &Method::GET,
@@ -166,7 +171,8 @@ pub async fn head(
             request_time: asked,
             response_time: worker.shared.clock.now(),
         };
-        worker.shared.unless_changed(&keyed.key, outgoing.since, || {
+        // Overtaken, there is nothing to update.
+        let _ = worker.shared.unless_changed(&keyed.key, outgoing.since, || {
             update_stored(worker, keyed, object, &exchange, response.status);
             true
         });
@@ -216,14 +222,22 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
     if incoming.method.is_safe() {
         return;
     }
-    let rules = &keyed.request.route().settings.cache;
     let target = incoming.target.to_string();
-    let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
+    let authority = match incoming.port {
+        Some(port) => format!("{}:{port}", incoming.host),
+        None => incoming.host.to_string(),
+    };
+    let target = (incoming.scheme.as_str(), authority.as_str(), target.as_str());
     for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
-        let (path, query) =
-            stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
-        let mut text = KeyText::new();
-        key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
-        worker.shared.changed(&Key::new(text));
+        // As a request for it would be read: in the one spelling, and by the rule for its path. A name that would be
+        // refused has nothing stored.
+        let Ok(target) =
+            PathAndQuery::try_from(stale).map_err(drop).and_then(|t| Target::new(t).map_err(drop))
+        else {
+            continue;
+        };
+        if let Ok(named) = Named::of(incoming.host.clone(), target, &worker.shared.sites) {
+            worker.shared.changed(&named.key_with(&incoming.headers));
+        }
     }
 }

@@ -119,8 +119,9 @@ impl Copy {
         if shared.has(&key, object.place(&key)) {
             return;
         }
-        if shared.unless_changed(&key, since, || purged::store(&shared, &key, &route, object)) {
-            shared.cache_metrics.stores.inc();
+        match shared.unless_changed(&key, since, || purged::store(&shared, &key, &route, object)) {
+            Ok(()) => shared.cache_metrics.stores.inc(),
+            Err(by) => shared.cache_metrics.not_stored.with_label_values(&[by.as_str()]).inc(),
         }
     }
 }

@@ -24,7 +24,7 @@ mod request;
 mod resolve;
 mod retry;
 pub mod ring;
-mod s3;
+pub(crate) mod s3;
 mod template;
 mod tls;
 mod tunnel;

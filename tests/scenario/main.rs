@@ -23,6 +23,7 @@ mod disk_slices;
 mod fields;
 mod harness;
 mod interim;
+mod invalidation;
 mod keys;
 mod large;
 mod methods;

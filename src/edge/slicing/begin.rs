@@ -40,10 +40,9 @@ pub fn begin(shared: &Arc<Shared>, plan: &Plan, meta: Meta, manifest: Manifest, 
     let producer = (!indices.is_empty()).then(|| Producer::claim(shared, &manifest, indices, AHEAD + 1));
     let producer = producer.flatten();
     let store = || purged::store(shared, &plan.key, &plan.outgoing.route, Arc::clone(&object));
-    if shared.unless_changed(&plan.key, plan.outgoing.since, store) {
-        shared.cache_metrics.stores.inc();
-    } else {
-        shared.cache_metrics.not_stored.with_label_values(&["purged"]).inc();
+    match shared.unless_changed(&plan.key, plan.outgoing.since, store) {
+        Ok(()) => shared.cache_metrics.stores.inc(),
+        Err(by) => shared.cache_metrics.not_stored.with_label_values(&[by.as_str()]).inc(),
     }
     let interest = producer.as_ref().map(Producer::interest);
     Begun {

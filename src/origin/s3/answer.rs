@@ -95,7 +95,7 @@ impl S3 {
 }
 
 /// Drops `x-amz-*` but for an object's own metadata.
-fn strip_response(headers: &mut HeaderMap) {
+pub(super) fn strip_response(headers: &mut HeaderMap) {
     let amazons: Vec<_> = headers
         .keys()
         .filter(|name| name.as_str().starts_with("x-amz-") && !name.as_str().starts_with("x-amz-meta-"))
@@ -124,7 +124,7 @@ async fn read_page(mut body: OriginBody) -> Vec<u8> {
 }
 
 /// The text of the first `<Code>`, if it looks like one.
-fn error_code(page: &[u8]) -> Option<String> {
+pub(super) fn error_code(page: &[u8]) -> Option<String> {
     let start = memchr::memmem::find(page, b"<Code>")? + 6;
     let rest = page.get(start..)?;
     let code = &rest[..memchr::memchr(b'<', rest)?];

@@ -15,6 +15,7 @@ use super::S3;
 use super::plan::Object;
 use super::sign::Endpoint;
 use crate::config::{self, S3Style};
+use crate::http::host::{Host, Scheme};
 use crate::origin::member::Member;
 use crate::origin::origins::Maker;
 use crate::origin::resolve::pair;
@@ -103,26 +104,33 @@ impl S3 {
 
 /// A Location that may be followed.
 #[derive(Debug, PartialEq)]
-struct Target {
-    member: config::Member,
+pub(super) struct Target {
+    pub(super) member: config::Member,
     region: Option<String>,
     style: S3Style,
 }
 
 impl Target {
     fn read(location: &str, object: &Object, from: &Member) -> Option<Self> {
+        let known = from.origin.name.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
+        Self::within(location, object, known, from.origin.tls.is_some())
+    }
+
+    /// `known` is the host that answered, asked over TLS or not.
+    pub(super) fn within(location: &str, object: &Object, known: &str, over_tls: bool) -> Option<Self> {
         let uri: Uri = location.parse().ok()?;
         let tls = match uri.scheme_str()? {
             "https" => true,
             "http" => false,
             _ => return None,
         };
-        let authority = uri.authority()?;
-        let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-        let known = from.origin.name.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
-        if tls != from.origin.tls.is_some() || authority.as_str().contains('@') {
+        if tls != over_tls {
             return None;
         }
+        // `Uri` takes more for an authority than is one, of `photos.[::1]` for example.
+        let scheme = if tls { Scheme::Https } else { Scheme::Http };
+        let authority = Host::parse(uri.authority()?.as_str().as_bytes(), scheme).ok()?;
+        let host = authority.name().trim_matches(['[', ']']).to_owned();
         let (style, endpoint) = match host.strip_prefix(&format!("{}.", object.bucket)) {
             Some(endpoint) => (S3Style::VirtualHost, endpoint.to_owned()),
             None if uri.path().strip_prefix('/')?.strip_prefix(&object.bucket)?.starts_with('/') => {
@@ -135,7 +143,7 @@ impl Target {
             style,
             member: config::Member {
                 tls,
-                port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+                port: authority.port().unwrap_or(scheme.default_port()),
                 host: endpoint,
                 srv: false,
                 socket: None,
@@ -209,6 +217,7 @@ mod tests {
             (amazon, "http://evil.example/photos/a", None),
             (amazon, "http://photos.evilamazonaws.com/a", None),
             (amazon, "http://me@s3.amazonaws.com/photos/a", None),
+            (amazon, "http://photos..amazonaws.com/a", None),
             (amazon, "http://s3.amazonaws.com/other/a", None),
             (amazon, "http://s3.amazonaws.com/photosother/a", None),
             ("store.example", "http://evil.example/photos/a", None),
@@ -217,5 +226,7 @@ mod tests {
         ] {
             assert_eq!(from(known, location), target, "{known} {location}");
         }
+        // No host at all is nobody's sister.
+        assert_eq!(Target::within("http://photos.[::1]/a", &object, "", false), None);
     }
 }
