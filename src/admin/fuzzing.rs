@@ -1,4 +1,10 @@
 //! JSON and URLs that operators send: refused by name, or understood whole.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken assertion is what is looked for"
+)]
 
 use super::asked;
 use crate::cache::invalidation::Selector;

@@ -1,9 +1,10 @@
 //! Vary: requests that may share a response, and no others, have one selecting key.
 
-use http::header::{ACCEPT_ENCODING, VARY};
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
 
 use super::input::Input;
 use crate::http::accept_encoding::{Coding, Codings};
+use crate::http::accept_language::Languages;
 use crate::http::vary::{Vary, selecting_key};
 
 pub(super) fn run(data: &[u8]) {
@@ -36,6 +37,10 @@ pub(super) fn run(data: &[u8]) {
                         };
                         assert_eq!(takes(&one), takes(&two), "{coding:?}");
                     }
+                }
+                // Its order says nothing, its weights may be written in several ways.
+                ACCEPT_LANGUAGE if Languages::of(&one).is_some() => {
+                    assert_eq!(Languages::of(&one), Languages::of(&two));
                 }
                 _ => assert!(plain(&one).eq_ignore_ascii_case(&plain(&two)), "{name} differs and shares"),
             }

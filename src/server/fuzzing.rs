@@ -1,4 +1,10 @@
 //! HTTP/1 as bytes: how they are cut changes nothing, and what hyper makes of what passed is what the scan saw.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken assertion is what is looked for"
+)]
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};

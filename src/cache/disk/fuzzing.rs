@@ -1,5 +1,11 @@
 //! What lies on a disk: anything may be read, nothing that was not written is taken for an entry, and no length in it
 //! makes memory be taken that is not there to fill it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken assertion is what is looked for"
+)]
 
 use xxhash_rust::xxh3::xxh3_64;
 
