@@ -20,6 +20,7 @@ use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
 use crate::config::{self, Config};
+use crate::edge::changes::Changes;
 use crate::edge::clock::Clock;
 use crate::edge::prefetch::Prefetcher;
 use crate::edge::purging::Purgers;
@@ -119,6 +120,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         purgers: Purgers::new(&config.admin),
         fills: Arc::new(Fills::default()),
         flights: Arc::new(Flights::default()),
+        changes: Changes::default(),
         clock: clock.clone(),
         cache_metrics,
         server_name: config.server.server_name.clone(),

@@ -29,12 +29,13 @@ use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
 use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
 use crate::http::range::ByteRange;
+use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::origin::{FetchError, OriginBody, OriginResponse, Trip};
 use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
-use crate::policy::storable::{Exchange, storable};
+use crate::policy::storable::{Exchange, NoStore, storable};
 use crate::policy::stored_head::withheld;
 use crate::policy::update;
 
@@ -86,6 +87,12 @@ impl Failure {
             Failure::Disconnected => may_serve_disconnected(freshness, directives, rules, now),
             Failure::Unusable | Failure::Status(_) => may_serve_on_error(freshness, directives, now),
         }
+    }
+
+    /// What a client is told of an error when `stored` may not be served for it.
+    pub fn refusal(error: &FetchError, stored: Option<&Object>) -> Refusal {
+        let strict = stored.is_some_and(|object| object.meta.freshness.revalidate);
+        if strict && error.is_disconnected() { Refusal::MustRevalidate } else { error.refusal() }
     }
 
     /// The origin's status, if it had one.
@@ -213,7 +220,8 @@ impl Filling<'_> {
 
     /// There is no answer: what is stored stands in, if it may.
     fn failed(&self, error: &FetchError) {
-        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(error.refusal())));
+        let refusal = Failure::refusal(error, self.plan.stale.as_deref());
+        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(refusal)));
     }
 
     fn stand_in(&self, failure: Failure) -> Option<Progress> {
@@ -253,12 +261,20 @@ impl Filling<'_> {
         let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                let kept = shared.unless_changed(&self.plan.key, self.plan.outgoing.since, || {
+                    shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                    true
+                });
+                if let Err(by) = kept {
+                    self.not_stored(by.as_str());
+                }
                 updated
             }
             Err(reason) => {
                 self.not_stored(reason.as_str());
-                shared.forget(&self.plan.key);
+                if !reason.is_of_request() {
+                    shared.forget(&self.plan.key);
+                }
                 Arc::clone(object)
             }
         };
@@ -305,12 +321,13 @@ impl Filling<'_> {
             };
         self.not_stored(refused);
         let shared = &self.worker.shared;
-        if self.plan.stale.is_some() && !status.is_server_error() {
+        let of_request = NoStore::of_word(refused).is_some_and(NoStore::is_of_request);
+        if self.plan.stale.is_some() && !status.is_server_error() && !of_request {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
-        // A 304 to the client's own conditions does not say that the whole could not be kept.
-        if status != StatusCode::NOT_MODIFIED {
+        // A 304 to the client's own conditions does not say that the whole could not be kept, nor does no-store.
+        if status != StatusCode::NOT_MODIFIED && refused != NoStore::RequestNoStore.as_str() {
             shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));
@@ -351,17 +368,16 @@ impl Filling<'_> {
         self.plan.stored(&self.worker.shared, exchange, freshness)
     }
 
-    /// Stores an object, unless it was purged while it came.
+    /// Stores an object, unless it was purged or changed while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
         let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
-        self.count_kept(purged::store(&self.worker.shared, key, route, object))
-    }
-
-    fn count_kept(&self, kept: bool) -> bool {
-        if !kept {
-            self.not_stored("purged");
+        let shared = &self.worker.shared;
+        let store = || purged::store(shared, key, route, object);
+        let kept = shared.unless_changed(key, self.plan.outgoing.since, store);
+        if let Err(by) = kept {
+            self.not_stored(by.as_str());
         }
-        kept
+        kept.is_ok()
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.

@@ -1,22 +1,23 @@
-//! Stage 7 for what is not stored: straight to the origin and straight back.
+//! Stage 7 for what is not fetched for all: straight to the origin and straight back.
 
 use std::sync::{Arc, OnceLock};
 
 use http::header::CONTENT_LENGTH;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::cache::invalidation::strip_tags;
-use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
 use crate::http::refusal::Refusal;
-use crate::origin::{BoxError, OriginResponse, RequestBody};
+use crate::origin::{BoxError, Failed, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
-use crate::policy::key::{CacheUse, key_text};
+use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
+use crate::policy::stored_head::hold_back;
 use crate::policy::{invalidate, update};
 use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
@@ -25,11 +26,14 @@ use super::body::Source;
 use super::fields::Fields;
 use super::filling::Failure;
 use super::keyed::Keyed;
+use super::named::Named;
 use super::outgoing::Outgoing;
+use super::posted::{Copied, Copy};
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served};
+use super::sanitize::Target;
 use super::storing::{Stored, as_received, meta};
 use super::worker::Worker;
 
@@ -43,6 +47,7 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let broken = Arc::new(OnceLock::new());
     let body = request_body(worker, keyed, &broken);
+    let asked = worker.shared.clock.now();
     let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|failed| {
         tracing::debug!(target: "seawall::origin", error = %failed, "pass failed");
         recording::trip(pending, &failed.trip);
@@ -51,7 +56,16 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     })?;
     recording::trip(pending, &response.trip);
     invalidate_after(worker, keyed, &response);
-    Ok(respond(worker, keyed, response, reason, why))
+    let Some(copy) = Copy::of(worker, keyed, &outgoing, &response, asked) else {
+        return Ok(respond(worker, keyed, response, reason, why));
+    };
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).stored();
+    let mut answer = respond_saying(worker, keyed, response, status);
+    answer.response = answer.response.map(|source| match source {
+        Source::Origin(body) => Source::Copied(Box::new(Copied::new(*body, copy))),
+        other => other,
+    });
+    Ok(answer)
 }
 
 /// The client's body within the limits; `broken` is told how it ended early.
@@ -81,14 +95,19 @@ pub fn respond(
     reason: Fwd,
     why: &'static str,
 ) -> Answer {
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
+    respond_saying(worker, keyed, origin, status)
+}
+
+fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
     hop_by_hop::strip_response(&mut head);
+    hold_back(&mut head);
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
     }
     worker.shared.via.append_to(&mut head, origin.version);
-    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
     status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
@@ -142,7 +161,9 @@ pub async fn head(
             return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
         }
     }
-    let response = fetched.map_err(|failed| Refused::from(failed.refusal()))?;
+    let told =
+        |failed: Failed| Refused::from(Failure::refusal(&failed.error, stored.map(|object| &**object)));
+    let response = fetched.map_err(told)?;
     if let Some(object) = stored {
         let exchange = Exchange {
             method: &Method::GET,
@@ -152,7 +173,11 @@ pub async fn head(
             request_time: asked,
             response_time: worker.shared.clock.now(),
         };
-        update_stored(worker, keyed, object, &exchange, response.status);
+        // Overtaken, there is nothing to update.
+        let _ = worker.shared.unless_changed(&keyed.key, outgoing.since, || {
+            update_stored(worker, keyed, object, &exchange, response.status);
+            true
+        });
     }
     Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
 }
@@ -199,14 +224,22 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
     if incoming.method.is_safe() {
         return;
     }
-    let rules = &keyed.request.route().settings.cache;
     let target = incoming.target.to_string();
-    let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
+    let authority = match incoming.port {
+        Some(port) => format!("{}:{port}", incoming.host),
+        None => incoming.host.to_string(),
+    };
+    let target = (incoming.scheme.as_str(), authority.as_str(), target.as_str());
     for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
-        let (path, query) =
-            stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
-        let mut text = KeyText::new();
-        key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
-        worker.shared.forget(&Key::new(text));
+        // As a request for it would be read: in the one spelling, and by the rule for its path. A name that would be
+        // refused has nothing stored.
+        let Ok(target) =
+            PathAndQuery::try_from(stale).map_err(drop).and_then(|t| Target::new(t).map_err(drop))
+        else {
+            continue;
+        };
+        if let Ok(named) = Named::of(incoming.host.clone(), target, &worker.shared.sites) {
+            worker.shared.changed(&named.key_with(&incoming.headers));
+        }
     }
 }

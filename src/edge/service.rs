@@ -280,7 +280,8 @@ impl Worker {
         if matches!(looked.found, Found::Uncacheable) {
             return self.own(keyed, reason, pending).await;
         }
-        if !settings.collapse {
+        // What a no-store request brings is nobody else's, so nobody is to wait for it.
+        if !settings.collapse || keyed.directives.no_store {
             return self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await;
         }
         let mut place = looked.place;

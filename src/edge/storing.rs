@@ -8,11 +8,11 @@ use crate::cache::key::Key;
 use crate::cache::object::{Meta, Touched, Variant, compact_head};
 use crate::http::cache_control::ResponseDirectives;
 use crate::http::cache_status::CACHE_STATUS;
-use crate::http::{date, hop_by_hop, vary};
+use crate::http::{date, vary};
 use crate::policy::conditional;
 use crate::policy::freshness::Freshness;
 use crate::policy::storable::Exchange;
-use crate::policy::stored_head::stored_head;
+use crate::policy::stored_head::{hold_back, stored_head};
 
 /// What a [`Meta`] is made from.
 pub struct Stored<'a> {
@@ -36,7 +36,7 @@ pub struct Stored<'a> {
 pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
     let exchange = stored.exchange;
     let mut head = stored_head(exchange.response, &ResponseDirectives::parse(exchange.response));
-    hop_by_hop::strip_response(&mut head);
+    let held_back = Some(hold_back(&mut head)).filter(|held| !held.is_empty()).map(Box::new);
     let upstream_status = joined(&head, &CACHE_STATUS);
     head.insert(CACHE_STATUS, HeaderValue::from_static("-"));
     head.insert(AGE, HeaderValue::from_static("0"));
@@ -63,6 +63,7 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         status: exchange.status,
         head: compact_head(&head),
         upstream_status,
+        held_back,
         freshness: stored.freshness,
         tags,
         seen: stored.seen,
@@ -73,6 +74,7 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
 /// A stored head without what [`meta`] put in: as the origin sent it, for a 304 or a HEAD to bring up to date.
 pub fn as_received(meta: &Meta) -> HeaderMap {
     let mut head = meta.head.clone();
+    head.extend(meta.held_back.as_deref().cloned().unwrap_or_default());
     head.remove(AGE);
     match &meta.upstream_status {
         Some(status) => head.insert(CACHE_STATUS, status.clone()),

@@ -15,6 +15,7 @@ use crate::http::forwarded::Via;
 use crate::origin::Client;
 use crate::telemetry::{HotShard, Recorder};
 
+use super::changes::Changes;
 use super::clock::Clock;
 use super::purging::Purgers;
 use super::route::Sites;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub fills: Arc<Fills>,
     /// Slices that are being fetched.
     pub flights: Arc<Flights>,
+    /// What unsafe requests have changed.
+    pub changes: Changes,
     /// What time it is.
     pub clock: Clock,
     /// What the cache counts.
@@ -99,6 +102,7 @@ pub(crate) mod testing {
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),
+            changes: Changes::default(),
             clock: Clock::system(),
             cache_metrics,
             server_name: "edge-1".into(),

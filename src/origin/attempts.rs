@@ -321,7 +321,8 @@ impl Fetch<'_> {
         };
         let (head, incoming) = answer.response.into_parts();
         let home = self.connections.clone();
-        let hold = Hold { leave, connection: answer.connection, home, place: None };
+        let hold =
+            Hold { leave, connection: answer.connection, reusable: answer.reusable, home, place: None };
         let (body, tunnel) = match upgraded {
             Some(upgraded) => (OriginBody::empty(), Some(OriginTunnel::new(upgraded, hold))),
             None => (OriginBody::new(incoming, self.pool.config.timeouts.idle, hold), None),

@@ -25,7 +25,8 @@ const LONG: Duration = Duration::from_millis(500);
 /// Frames of an origin's response, trailers included. The size hint is exact when the length was announced.
 ///
 /// A body that ends early, is reset, or pauses for longer than `pool.timeouts.idle` ends in an error. Read to
-/// its end, its connection serves the next request; dropped before, the connection is closed.
+/// its end, its connection serves the next request unless its own end was that end; dropped before, the connection is
+/// closed.
 pub struct OriginBody(Option<Box<Live>>);
 
 struct Live {
@@ -48,6 +49,8 @@ pub(super) struct Hold {
     pub leave: Attempt,
     pub connection: Connection,
     pub home: Arc<Connections>,
+    /// Whether the connection can carry another response after this one.
+    pub reusable: bool,
     /// One of `pool.max_requests`.
     pub place: Option<Place>,
 }
@@ -118,7 +121,9 @@ impl Live {
             if !hold.leave.is_settled() {
                 hold.leave.settle(Verdict::Success);
             }
-            hold.home.give_back(hold.connection);
+            if hold.reusable {
+                hold.home.give_back(hold.connection);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use smallvec::SmallVec;
 
 use crate::http::date;
+use crate::http::etag::{self, EntityTag};
 use crate::http::time::Time;
 
 /// What the preconditions of a request come to.
@@ -32,19 +33,21 @@ pub fn evaluate(
     last_modified: Option<Time>,
     date: Option<Time>,
 ) -> Precondition {
-    let etag = etag.map(|value| Tag::whole(value.as_bytes()));
-    if request.contains_key(IF_MATCH) {
-        if !lists(request, &IF_MATCH, etag, strong_match) {
-            return Precondition::Failed;
+    let etag = etag.and_then(EntityTag::parse_lenient);
+    match etag::if_match(request, etag.as_ref()) {
+        Some(true) => {}
+        Some(false) => return Precondition::Failed,
+        None => {
+            if let Some(unmodified_since) = date::field(request, &IF_UNMODIFIED_SINCE)
+                && last_modified.is_some_and(|modified| modified > unmodified_since)
+            {
+                return Precondition::Failed;
+            }
         }
-    } else if let Some(unmodified_since) = date::field(request, &IF_UNMODIFIED_SINCE)
-        && last_modified.is_some_and(|modified| modified > unmodified_since)
-    {
-        return Precondition::Failed;
     }
     let reading = method == Method::GET || method == Method::HEAD;
-    if request.contains_key(IF_NONE_MATCH) {
-        return match (lists(request, &IF_NONE_MATCH, etag, weak_match), reading) {
+    if let Some(named) = etag::if_none_match(request, etag.as_ref()) {
+        return match (named, reading) {
             (false, _) => Precondition::Proceed,
             (true, true) => Precondition::NotModified,
             (true, false) => Precondition::Failed,
@@ -68,12 +71,14 @@ pub fn range_applies(
     date: Option<Time>,
 ) -> bool {
     let mut lines = request.get_all(IF_RANGE).iter();
-    let Some(validator) = lines.next().map(|line| line.as_bytes().trim_ascii()) else { return true };
+    let Some(line) = lines.next() else { return true };
     if lines.next().is_some() {
         return false;
     }
+    let validator = line.as_bytes().trim_ascii();
     if validator.starts_with(b"\"") || validator.starts_with(b"W/") {
-        return etag.is_some_and(|etag| strong_match(Tag::whole(etag.as_bytes()), Tag::whole(validator)));
+        let (stored, named) = (etag.and_then(EntityTag::parse_lenient), EntityTag::parse_lenient(line));
+        return stored.zip(named).is_some_and(|(stored, named)| stored.strong_eq(&named));
     }
     let strong = last_modified.filter(|modified| date.is_some_and(|date| date.secs() > modified.secs()));
     strong.is_some() && date::parse(validator) == strong
@@ -126,57 +131,6 @@ pub fn not_modified_head(head: &HeaderMap) -> HeaderMap {
 /// When the stored head says it was last modified, and its Date: what [`evaluate`] and [`range_applies`] take.
 pub fn dates(head: &HeaderMap) -> (Option<Time>, Option<Time>) {
     (date::field(head, &LAST_MODIFIED), date::field(head, &DATE))
-}
-
-/// An entity tag; without quotes if it was sent without.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Tag<'a> {
-    weak: bool,
-    opaque: &'a [u8],
-}
-
-impl<'a> Tag<'a> {
-    fn whole(value: &'a [u8]) -> Self {
-        let value = value.trim_ascii();
-        match value.strip_prefix(b"W/") {
-            Some(opaque) => Self { weak: true, opaque },
-            None => Self { weak: false, opaque: value },
-        }
-    }
-}
-
-fn strong_match(a: Tag<'_>, b: Tag<'_>) -> bool {
-    !a.weak && !b.weak && a.opaque == b.opaque
-}
-
-fn weak_match(a: Tag<'_>, b: Tag<'_>) -> bool {
-    a.opaque == b.opaque
-}
-
-/// Whether a field is `*` or lists a tag that matches. `*` is true of anything that exists, with or without a
-/// tag; the resource exists, or it would not be stored.
-fn lists(
-    request: &HeaderMap,
-    name: &HeaderName,
-    etag: Option<Tag<'_>>,
-    matches: fn(Tag<'_>, Tag<'_>) -> bool,
-) -> bool {
-    request.get_all(name).iter().any(|line| {
-        let line = line.as_bytes();
-        line.trim_ascii() == b"*"
-            || etag.is_some_and(|etag| members(line).any(|tag| matches(etag, Tag::whole(tag))))
-    })
-}
-
-/// The members of a list of entity tags; a comma inside quotes is part of the tag.
-fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    line.split(move |&b| {
-        quoted ^= b == b'"';
-        b == b',' && !quoted
-    })
-    .map(<[u8]>::trim_ascii)
-    .filter(|member| !member.is_empty())
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ pub mod storable;
 pub mod stored_head;
 pub mod update;
 
-#[cfg(test)]
-mod testing {
+#[cfg(any(test, fuzzing))]
+pub(crate) mod testing {
     use std::time::Duration;
 
     use crate::config::{CacheRules, QueryKey};

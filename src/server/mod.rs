@@ -11,6 +11,8 @@ mod clock;
 mod connection;
 mod drain;
 mod drive;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handler;
 mod handshake;
 mod interim;

@@ -50,3 +50,18 @@ async fn vary_star_matches_nothing() {
     assert!(!world.get("/a").await.is_hit());
     assert_eq!(world.origin().count(), 2);
 }
+
+/// RFC 9110 §12.5.4: only weights say what is liked better.
+#[tokio::test]
+async fn the_order_of_languages_liked_alike_does_not_split() {
+    let world = World::start().await;
+    world.origin().on("/a", |request| {
+        let language = request.header("accept-language").unwrap_or_default();
+        Answer::fresh(format!("in {language}"), 60).header("Vary", "Accept-Language")
+    });
+    in_language(&world, "de, en").await.assert_stored(200, "in de, en");
+    in_language(&world, "EN,de;q=1.0").await.assert_hit(200, "in de, en");
+    in_language(&world, "en, de;q=0.9").await.assert_stored(200, "in en, de;q=0.9");
+    in_language(&world, "de;q=0.90, en").await.assert_hit(200, "in en, de;q=0.9");
+    assert_eq!(world.origin().count(), 2);
+}

@@ -17,6 +17,8 @@
 //! | `metrics` | what is counted |
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod log;
 mod marks;
 mod metrics;

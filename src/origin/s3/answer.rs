@@ -106,7 +106,7 @@ impl S3 {
 }
 
 /// Drops `x-amz-*` but for an object's own metadata.
-fn strip_response(headers: &mut HeaderMap) {
+pub(super) fn strip_response(headers: &mut HeaderMap) {
     let amazons: Vec<_> = headers
         .keys()
         .filter(|name| name.as_str().starts_with("x-amz-") && !name.as_str().starts_with("x-amz-meta-"))

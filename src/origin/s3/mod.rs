@@ -7,6 +7,8 @@
 
 mod answer;
 mod credentials;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod plan;
 mod redirect;
 mod sign;

@@ -14,6 +14,7 @@ use http::{HeaderMap, Uri, header};
 use super::answer::{MAX_PAGE, PAGE_TIMEOUT, element};
 use super::plan::Object;
 use crate::config::{self, S3Style};
+use crate::http::host::{Host, Scheme};
 use crate::origin::member::Member;
 use crate::origin::request::OriginResponse;
 
@@ -94,17 +95,24 @@ pub(super) struct Target {
 
 impl Target {
     fn read(location: &str, object: &Object, from: &Member) -> Option<Self> {
+        Self::within(location, object, host_of(from), from.origin.tls.is_some())
+    }
+
+    /// `known` is the host that answered, asked over TLS or not.
+    pub(super) fn within(location: &str, object: &Object, known: &str, over_tls: bool) -> Option<Self> {
         let uri: Uri = location.parse().ok()?;
         let tls = match uri.scheme_str()? {
             "https" => true,
             "http" => false,
             _ => return None,
         };
-        let authority = uri.authority()?;
-        let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-        if tls != from.origin.tls.is_some() || authority.as_str().contains('@') {
+        if tls != over_tls {
             return None;
         }
+        // `Uri` takes more for an authority than is one, of `photos.[::1]` for example.
+        let scheme = if tls { Scheme::Https } else { Scheme::Http };
+        let authority = Host::parse(uri.authority()?.as_str().as_bytes(), scheme).ok()?;
+        let host = authority.name().trim_matches(['[', ']']).to_owned();
         let (style, endpoint) = match host.strip_prefix(&format!("{}.", object.bucket)) {
             Some(endpoint) => (S3Style::VirtualHost, endpoint.to_owned()),
             None if uri.path().strip_prefix('/')?.strip_prefix(&object.bucket)?.starts_with('/') => {
@@ -112,12 +120,12 @@ impl Target {
             }
             None => return None,
         };
-        is_near(&endpoint, host_of(from)).then(|| Self {
+        is_near(&endpoint, known).then(|| Self {
             region: region(&endpoint),
             style,
             member: Some(config::Member {
                 tls,
-                port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+                port: authority.port().unwrap_or(scheme.default_port()),
                 host: endpoint,
                 srv: false,
                 socket: None,
@@ -214,6 +222,7 @@ mod tests {
             (amazon, "http://evil.example/photos/a", None),
             (amazon, "http://photos.evilamazonaws.com/a", None),
             (amazon, "http://me@s3.amazonaws.com/photos/a", None),
+            (amazon, "http://photos..amazonaws.com/a", None),
             (amazon, "http://s3.amazonaws.com/other/a", None),
             (amazon, "http://s3.amazonaws.com/photosother/a", None),
             ("store.example", "http://evil.example/photos/a", None),
@@ -222,6 +231,8 @@ mod tests {
         ] {
             assert_eq!(from(known, location), target, "{known} {location}");
         }
+        // No host at all is nobody's sister.
+        assert_eq!(Target::within("http://photos.[::1]/a", &object, "", false), None);
     }
     #[test]
     fn what_pages_and_fields_say() {
