@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::header::CONTENT_LENGTH;
+use http::header::TRAILER;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::cache::invalidation::strip_tags;
@@ -34,7 +34,7 @@ use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served};
 use super::sanitize::Target;
-use super::storing::{Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::Worker;
 
 /// Hands a request on with its body, and the response back.
@@ -102,7 +102,10 @@ pub fn respond(
 fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
+    // HTTP/1.1 sends the trailers that are announced, and only to who takes them.
+    let trailer = head.remove(TRAILER).filter(|_| incoming.takes_trailers && incoming.method != Method::HEAD);
     hop_by_hop::strip_response(&mut head);
+    head.extend(trailer.map(|names| (TRAILER, names)));
     hold_back(&mut head);
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
@@ -115,7 +118,10 @@ fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status
         _ => Source::Origin(Box::new(origin.body)),
     };
     // The origin was asked without the client's conditions when the response might have been stored.
-    if keyed.cache == CacheUse::Yes && incoming.fields.has(Fields::CONDITIONAL) && status == StatusCode::OK {
+    if keyed.cache == CacheUse::Yes
+        && incoming.fields.has(Fields::CONDITIONAL)
+        && conditional::apply_to(status)
+    {
         let (modified, date) = conditional::dates(&head);
         let etag = head.get(http::header::ETAG);
         match conditional::evaluate(&incoming.method, &incoming.headers, etag, modified, date) {
@@ -126,7 +132,7 @@ fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status
             }
             Precondition::Failed => {
                 status = StatusCode::PRECONDITION_FAILED;
-                head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                conditional::refused_head(&mut head);
                 source = Source::Empty;
             }
         }
@@ -209,7 +215,8 @@ fn update_stored(
                 // The body is as old as it was.
                 seen: object.meta.seen.clone(),
                 confirmed: Some(&object.meta.tags),
-                debug: keyed.request.route().settings.headers.debug,
+                route: keyed.request.route(),
+                siblings: siblings(&worker.shared, &keyed.key, &exchange),
             };
             let meta: Meta = meta(stored, Some(object.body.len()));
             let updated = Arc::new(Object { meta, body: object.body.clone() });

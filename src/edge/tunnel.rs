@@ -26,9 +26,10 @@ use super::refuse::Refused;
 use super::respond::Answer;
 use super::worker::Worker;
 
-/// What a request asks to change to (RFC 9110 §7.8), if the edge would let it. Ask before hop-by-hop fields go.
+/// What a request asks to change to (RFC 9110 §7.8), if the edge would let it. Ask before hop-by-hop fields go. On HTTP/2
+/// such fields are malformed, except where the server has made them of an extended CONNECT (RFC 8441).
 pub fn wanted(method: &Method, version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
-    if *method != Method::GET || version != Version::HTTP_11 {
+    if *method != Method::GET || !matches!(version, Version::HTTP_11 | Version::HTTP_2) {
         return None;
     }
     let mut values = headers.get_all(UPGRADE).iter();
@@ -136,7 +137,7 @@ mod tests {
             let found = wanted(&Method::GET, Version::HTTP_11, &headers);
             assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), protocol, "{fields:?}");
             assert_eq!(wanted(&Method::POST, Version::HTTP_11, &headers), None);
-            assert_eq!(wanted(&Method::GET, Version::HTTP_2, &headers), None);
+            assert_eq!(wanted(&Method::GET, Version::HTTP_2, &headers), found);
             assert_eq!(wanted(&Method::GET, Version::HTTP_10, &headers), None);
         }
     }

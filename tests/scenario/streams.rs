@@ -220,3 +220,21 @@ async fn a_download_that_is_not_kept_goes_no_faster_than_the_client_reads() {
     assert!(sent < MORE_THAN_BUFFERS / 2, "{sent} bytes went to a client that reads none");
     assert!(whole);
 }
+
+#[tokio::test]
+async fn trailers_of_what_is_not_kept_reach_who_takes_them() {
+    let world = World::start().await;
+    let head =
+        "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
+    world.origin().always("/a", Answer::raw(format!("{head}5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n")));
+    for (te, expected) in [("TE: trailers\r\n", true), ("", false)] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: test.example\r\n{te}Connection: close\r\n\r\n");
+        let mut socket = TcpStream::connect(world.client().address()).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut seen = String::new();
+        within("the response", socket.read_to_string(&mut seen)).await.unwrap();
+        let end = if expected { "0\r\nx-sum: 7\r\n\r\n" } else { "0\r\n\r\n" };
+        assert!(seen.ends_with(end), "{te}: {seen}");
+        assert_eq!(seen.contains("trailer: X-Sum"), expected, "{te}: {seen}");
+    }
+}

@@ -10,10 +10,10 @@ use crate::fuzzing::input::Input;
 
 /// Error pages.
 pub(crate) fn answer(data: &[u8]) {
-    if let Some(code) = element(data, "Code") {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-:_".contains(&b);
-        assert!((1..=128).contains(&code.len()) && code.bytes().all(plain));
-        let page = format!("<Code>{code}<");
+    for name in ["Code", "Region", "Endpoint"] {
+        let Some(text) = element(data, name) else { continue };
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:_".contains(&b)) && !text.is_empty());
+        let page = format!("<{name}>{text}<");
         assert!(memchr::memmem::find(data, page.as_bytes()).is_some());
     }
     let mut headers = Input(data).fields();
@@ -30,7 +30,7 @@ pub(crate) fn redirect(data: &[u8]) {
     let (known, tls, location) = (input.text(), input.line() == b"tls", input.text());
     let object = Object { bucket: "photos".into(), path: "/a".into(), query: String::new() };
     let Some(target) = Target::within(location, &object, known, tls) else { return };
-    let member = target.member.expect("a location names one");
+    let member = target.member.expect("a location names a host");
     let host = member.host.as_str();
     assert_eq!(member.tls, tls, "from TLS to none, or back");
     assert!(location.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")));

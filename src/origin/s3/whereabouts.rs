@@ -234,6 +234,7 @@ mod tests {
         // No host at all is nobody's sister.
         assert_eq!(Target::within("http://photos.[::1]/a", &object, "", false), None);
     }
+
     #[test]
     fn what_pages_and_fields_say() {
         let object = Object { bucket: "photos".into(), path: "/a".into(), query: String::new() };
