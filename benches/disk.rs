@@ -93,6 +93,7 @@ fn object(key: &Key, size: usize) -> Arc<Object> {
             status: StatusCode::OK,
             head,
             upstream_status: None,
+            held_back: None,
             freshness: Freshness {
                 response_time: Time::system(),
                 initial_age: Duration::ZERO,

@@ -67,6 +67,7 @@ fn object(key: &Key, size: usize) -> Object {
         status: StatusCode::OK,
         head: head(size),
         upstream_status: None,
+        held_back: None,
         freshness,
         modified: None,
         dated: None,

@@ -39,6 +39,8 @@ pub struct Meta {
     pub head: HeaderMap,
     /// The origin's own Cache-Status, in front of which ours is never put (RFC 9211 §2).
     pub upstream_status: Option<HeaderValue>,
+    /// Fields of the origin's that no client gets, but that a 304 which leaves them out confirms.
+    pub held_back: Option<Box<HeaderMap>>,
     /// When it stops being fresh, in numbers.
     pub freshness: Freshness,
     /// Last-Modified, read.
@@ -129,14 +131,18 @@ impl Meta {
 
     /// Bytes it takes in RAM, its own struct included.
     pub fn weight(&self) -> usize {
-        // A HeaderMap has a power of two of slots, of which it fills three quarters: 4 bytes of index for each,
-        // and a bucket of 104 bytes for each it may fill. Values share one allocation, unless they are odd ones.
-        let slots = (self.head.keys_len() * 4).div_ceil(3).next_power_of_two().max(8);
-        let fields: usize = self.head.iter().map(|(name, value)| name.as_str().len() / 2 + value.len()).sum();
-        let fields = fields + slots * 4 + slots * 3 / 4 * 104;
+        let fields = fields_weight(&self.head) + self.held_back.as_deref().map_or(0, fields_weight);
         let variant = self.variant.as_ref().map_or(0, |v| v.selecting.len() + 64);
         size_of::<Self>() + self.key.len() + variant + fields + self.tags.weight()
     }
+}
+
+fn fields_weight(fields: &HeaderMap) -> usize {
+    // A HeaderMap has a power of two of slots, of which it fills three quarters: 4 bytes of index for each, and a
+    // bucket of 104 bytes for each it may fill. Values share one allocation, unless they are odd ones.
+    let slots = (fields.keys_len() * 4).div_ceil(3).next_power_of_two().max(8);
+    let text: usize = fields.iter().map(|(name, value)| name.as_str().len() / 2 + value.len()).sum();
+    text + slots * 4 + slots * 3 / 4 * 104
 }
 
 /// The bytes of a whole body.

@@ -21,6 +21,7 @@ use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
 use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::CacheMetrics;
 use crate::config::{self, Config};
+use crate::edge::changes::Changes;
 use crate::edge::clock::Clock;
 use crate::edge::prefetch::Prefetcher;
 use crate::edge::purging::Purgers;
@@ -124,6 +125,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         fills: Arc::new(Fills::default()),
         filling: Budget::new(fill_memory(&config.cache.memory)),
         flights: Arc::new(Flights::default()),
+        changes: Changes::default(),
         clock: clock.clone(),
         cache_metrics,
         server_name: config.server.server_name.clone(),

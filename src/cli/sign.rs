@@ -9,9 +9,12 @@ use clap::{Args, ValueEnum};
 use http::Uri;
 use ipnet::IpNet;
 
-use crate::config::{Config, HostPattern, RouteSettings, Secret, Signed, SignedScheme};
+use crate::config::{Config, Secret, Signed, SignedScheme};
+use crate::edge::named::Named;
+use crate::edge::route::Sites;
 use crate::http::time::Time;
-use crate::signed::{Claims, PATH_MARKER, Scope, token};
+use crate::http::uri::normalise_path;
+use crate::signed::{Claims, PATH_MARKER, Scope, guards, token};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,9 +99,9 @@ pub fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let host = args.url.host().context("--url must be absolute: https://host/path")?.to_ascii_lowercase();
-    let path = args.url.path();
+    let path = &*normalise_path(args.url.path()).context("--url")?;
     let signer = match &args.config {
-        Some(file) => Signer::from_config(&load(file)?, &host, path, args)?,
+        Some(file) => Signer::from_config(&load(file)?, args)?,
         None => Signer::from_environment(args)?,
     };
     let claims = Claims {
@@ -136,13 +139,17 @@ impl Signer {
         Ok(Self { key_id: key_id.clone(), secret: Secret::new(secret), param: args.param.clone() })
     }
 
-    fn from_config(config: &Config, host: &str, path: &str, args: &SignArgs) -> anyhow::Result<Self> {
-        let settings = route(config, host, path).with_context(|| format!("no site has the host {host:?}"))?;
-        let guards = |table: &&Signed| {
-            table.scheme == SignedScheme::Token && table.paths.iter().any(|p| p.matches(path))
-        };
-        let mut tables = settings.signed.iter().filter(guards).peekable();
-        ensure!(tables.peek().is_some(), "{path:?} is public on {host}: no signed table lists it");
+    fn from_config(config: &Config, args: &SignArgs) -> anyhow::Result<Self> {
+        let url = args.url.to_string();
+        let named = Named::parse(&url, &Sites::new(&config.sites)).with_context(|| format!("--url {url}"))?;
+        let path = named.target.path();
+        let guarding = |table: &&Signed| table.scheme == SignedScheme::Token && guards(table, path);
+        let mut tables = named.route.settings.signed.iter().filter(guarding).peekable();
+        ensure!(
+            tables.peek().is_some(),
+            "{path:?} is public on {}: no signed table lists it",
+            named.host.as_str()
+        );
         let wanted = |id: &str| args.key_id.as_deref().is_none_or(|wanted| wanted == id);
         let (table, key) = tables
             .find_map(|table| table.keys.iter().find(|key| wanted(&key.id)).map(|key| (table, key)))
@@ -157,25 +164,6 @@ impl Signer {
         }
         Ok(Self { key_id: key.id.clone(), secret: key.secret.clone(), param: table.param.clone() })
     }
-}
-
-/// The settings that hold for a URL: the site with the most specific host, its first rule that matches.
-fn route<'a>(config: &'a Config, host: &str, path: &str) -> Option<&'a RouteSettings> {
-    let specificity = |pattern: &HostPattern| match pattern {
-        HostPattern::Exact(name) => (name == host).then_some(usize::MAX),
-        HostPattern::Suffix(suffix) => {
-            (host.len() > suffix.len() && host.ends_with(suffix.as_str())).then_some(suffix.len())
-        }
-        HostPattern::Any => Some(0),
-    };
-    let ranked = config.sites.iter().filter_map(|site| {
-        let best = site.hosts.iter().filter_map(specificity).max();
-        best.map(|best| (best, site))
-    });
-    // `max_by_key` keeps the last of equals, and the first in the file should win.
-    let (_, site) = ranked.rev().max_by_key(|(best, _)| *best)?;
-    let rule = site.rules.iter().find(|rule| rule.path.matches(path));
-    Some(rule.map_or(&site.settings, |rule| &rule.settings))
 }
 
 fn carry(url: &Uri, carrier: Carrier, param: &str, token: &str) -> anyhow::Result<String> {

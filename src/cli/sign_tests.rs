@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::*;
 use crate::config::*;
-use crate::signed::{SignedRequest, Verifiers, split_path_token};
+use crate::signed::{SignedRequest, split_path_token};
 
 #[derive(Parser)]
 struct Cli {
@@ -109,7 +109,7 @@ fn visit(url: &Uri, cookie: Option<&str>) -> Option<String> {
     }
     let host = url.authority().unwrap().as_str().to_ascii_lowercase();
     let carried = split_path_token(url.path());
-    let path = carried.map_or(url.path(), |carried| carried.path);
+    let path = &*normalise_path(carried.map_or(url.path(), |carried| carried.path)).unwrap();
     let request = SignedRequest {
         method: &Method::GET,
         host: &host,
@@ -120,14 +120,16 @@ fn visit(url: &Uri, cookie: Option<&str>) -> Option<String> {
         client: "203.0.113.7".parse().unwrap(),
     };
     let config = config();
-    let settings = route(&config, url.host().unwrap(), path).unwrap();
-    Verifiers::new(&settings.signed).verify(&request, NOW).unwrap().key_id.map(|id| id.to_string())
+    let sites = Sites::new(&config.sites);
+    let route = sites.route_of(url.host().unwrap(), path).unwrap();
+    route.verifiers.verify(&request, NOW).unwrap().key_id.map(|id| id.to_string())
 }
 
 #[test]
 fn what_it_prints_opens_the_url() {
     for (arguments, key) in [
         ("--config x --url https://a.example.com/private/a.pdf", "new"),
+        ("--config x --url https://a.example.com/private/%7ea/%c3%a9.pdf", "new"),
         ("--config x --url https://A.example.com:8443/private/a.pdf --bind-host", "new"),
         ("--config x --url https://a.example.com/private/a.pdf?w=1 --key-id old", "old"),
         ("--config x --url https://exact.example.com/private/a.pdf --client-ip 203.0.113.0/24", "exact"),
@@ -176,6 +178,7 @@ fn what_would_not_open_is_not_signed() {
         ("--url https://a.example.com/private/a", "required"),
         ("--config x --url /private/a", "absolute"),
         ("--config x --url https://a.example.com/open/a", "is public"),
+        ("--config x --url https://a.example.com/private/%zz", "broken percent-encoding"),
         ("--config x --url https://a.example.com/private/a --key-id gone", "no key \"gone\""),
         ("--config x --url https://a.example.com/private/a --expires-in 2h", "max_lifetime"),
         ("--config x --url https://a.example.com/private/a --expires-in 2", "a whole number and a unit"),

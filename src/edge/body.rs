@@ -12,6 +12,7 @@ use crate::cache::object::{Content, Object};
 use crate::origin::{BoxError, OriginBody};
 use crate::telemetry::Pending;
 
+use super::posted::Copied;
 use super::slicing::reader::SliceReader;
 
 /// Where the bytes come from.
@@ -32,6 +33,8 @@ pub enum Source {
     Cut(Box<Cut>),
     /// Straight from the origin.
     Origin(Box<OriginBody>),
+    /// Straight from the origin, and copied for the cache.
+    Copied(Box<Copied>),
 }
 
 /// A `multipart/byteranges` body: texts and parts of an object in turn.
@@ -97,12 +100,14 @@ impl Source {
             Source::Sliced(reader) => Some(reader.remaining()),
             Source::Cut(cut) => Some(cut.left),
             Source::Origin(body) => body.size_hint().exact(),
+            Source::Copied(copied) => copied.size_hint().exact(),
         }
     }
 
     fn is_end(&self) -> bool {
         match self {
             Source::Origin(body) => body.is_end_stream(),
+            Source::Copied(copied) => copied.is_end(),
             _ => self.remaining() == Some(0),
         }
     }
@@ -119,6 +124,7 @@ impl Source {
                 return reader.poll_next(cx).map(|next| Some(next?.map(Frame::data).map_err(BoxError::from)));
             }
             Source::Cut(cut) => return cut.poll_data(cx),
+            Source::Copied(copied) => return copied.poll_frame(cx).map_err(BoxError::from),
             Source::Origin(body) => {
                 return Pin::new(body.as_mut()).poll_frame(cx).map_err(BoxError::from);
             }
@@ -234,6 +240,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match (&self.source, self.source.remaining()) {
             (Source::Origin(body), _) => body.size_hint(),
+            (Source::Copied(copied), _) => copied.size_hint(),
             (_, Some(exact)) => SizeHint::with_exact(exact),
             (_, None) => SizeHint::default(),
         }

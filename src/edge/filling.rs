@@ -30,12 +30,13 @@ use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
 use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
 use crate::http::range::ByteRange;
+use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::origin::{FetchError, OriginBody, OriginResponse, Trip};
 use crate::policy::decide::{may_serve_disconnected, may_serve_on_error};
 use crate::policy::freshness::Freshness;
 use crate::policy::outcome::Outcome;
-use crate::policy::storable::{Exchange, storable};
+use crate::policy::storable::{Exchange, NoStore, storable};
 use crate::policy::stored_head::withheld;
 use crate::policy::update;
 
@@ -46,7 +47,7 @@ use super::slicing::asked::Asked;
 use super::slicing::begin::{self, Begun, Brings};
 use super::slicing::part;
 use super::slicing::producer::Producer;
-use super::storing::{Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::{Shared, Worker};
 
 /// How long a key whose response could not be stored is remembered as such.
@@ -98,6 +99,12 @@ impl Failure {
         }
     }
 
+    /// What a client is told of an error when `stored` may not be served for it.
+    pub fn refusal(error: &FetchError, stored: Option<&Object>) -> Refusal {
+        let strict = stored.is_some_and(|object| object.meta.freshness.revalidate);
+        if strict && error.is_disconnected() { Refusal::MustRevalidate } else { error.refusal() }
+    }
+
     /// The origin's status, if it had one.
     pub fn status(self) -> Option<u16> {
         match self {
@@ -119,7 +126,7 @@ pub struct Plan {
     pub range: Option<Asked>,
     /// What the client that began it wants of a cache.
     pub directives: RequestDirectives,
-    /// Filled in when the origin answers, for the log of who began the fill.
+    /// Filled in when the origin has answered or failed, for the log of who began the fill.
     pub trip: Arc<OnceLock<Trip>>,
     /// Filled in with fields that are not stored, and that who began the fill gets all the same.
     pub withheld: Arc<OnceLock<HeaderMap>>,
@@ -140,7 +147,8 @@ impl Plan {
             freshness,
             seen: self.outgoing.seen.clone(),
             confirmed: None,
-            debug: self.outgoing.route.settings.headers.debug,
+            route: &self.outgoing.route,
+            siblings: siblings(shared, &self.key, exchange),
         }
     }
 }
@@ -191,9 +199,10 @@ impl Filling<'_> {
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
-                Err(error) => {
-                    tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    self.failed(&error);
+                Err(failed) => {
+                    tracing::debug!(target: "seawall::origin", error = %failed, "fill failed");
+                    let _ = self.plan.trip.set(failed.trip);
+                    self.failed(&failed.error);
                     return None;
                 }
             };
@@ -222,7 +231,8 @@ impl Filling<'_> {
 
     /// There is no answer: what is stored stands in, if it may.
     fn failed(&self, error: &FetchError) {
-        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(error.refusal())));
+        let refusal = Failure::refusal(error, self.plan.stale.as_deref());
+        self.tell(self.stand_in(Failure::of(error)).unwrap_or(Progress::Failed(refusal)));
     }
 
     fn stand_in(&self, failure: Failure) -> Option<Progress> {
@@ -263,12 +273,20 @@ impl Filling<'_> {
         let shared = &self.worker.shared;
         let object = match updated {
             Ok(updated) => {
-                shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                let kept = shared.unless_changed(&self.plan.key, self.plan.outgoing.since, || {
+                    shared.keep_updated(&self.plan.key, object, Arc::clone(&updated));
+                    true
+                });
+                if let Err(by) = kept {
+                    self.not_stored(by.as_str());
+                }
                 updated
             }
             Err(reason) => {
                 self.not_stored(reason.as_str());
-                shared.forget(&self.plan.key);
+                if !reason.is_of_request() {
+                    shared.forget(&self.plan.key);
+                }
                 Arc::clone(object)
             }
         };
@@ -320,12 +338,15 @@ impl Filling<'_> {
             };
         self.not_stored(refused);
         let shared = &self.worker.shared;
-        if self.plan.stale.is_some() && !status.is_server_error() {
+        let of_request = NoStore::of_word(refused).is_some_and(NoStore::is_of_request);
+        // An answer to the client's own conditions or range does not say that the whole could not be kept, nor does
+        // no-store.
+        let of_part = matches!(status.as_u16(), 304 | 412 | 416);
+        if self.plan.stale.is_some() && !status.is_server_error() && !of_part && !of_request {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
-        // A 304 to the client's own conditions does not say that the whole could not be kept.
-        if status != StatusCode::NOT_MODIFIED && refused != NO_ROOM {
+        if !of_part && refused != NoStore::RequestNoStore.as_str() && refused != NO_ROOM {
             shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));
@@ -366,17 +387,16 @@ impl Filling<'_> {
         self.plan.stored(&self.worker.shared, exchange, freshness)
     }
 
-    /// Stores an object, unless it was purged while it came.
+    /// Stores an object, unless it was purged or changed while it came.
     fn keep(&self, object: Arc<Object>) -> bool {
         let (key, route) = (&self.plan.key, &self.plan.outgoing.route);
-        self.count_kept(purged::store(&self.worker.shared, key, route, object))
-    }
-
-    fn count_kept(&self, kept: bool) -> bool {
-        if !kept {
-            self.not_stored("purged");
+        let shared = &self.worker.shared;
+        let store = || purged::store(shared, key, route, object);
+        let kept = shared.unless_changed(key, self.plan.outgoing.since, store);
+        if let Err(by) = kept {
+            self.not_stored(by.as_str());
         }
-        kept
+        kept.is_ok()
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.

@@ -6,16 +6,17 @@
 //! | 2 route | `route` | `Incoming` → [`route::Routed`] |
 //! | 3 authorize | `authorize` | `Routed` → [`authorize::Authorized`] |
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
-//! | 5 lookup | `lookup`, `tiers` | `Keyed` → [`lookup::Lookup`] |
+//! | 5 lookup | `lookup`, `selecting`, `tiers` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `tunnel` | `Decision` → an object, or a response of the client's own |
+//! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `posted`, `tunnel` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
-//! What purges do to them is in `purged`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
+//! What purges do to them is in `purged`, what unsafe requests do in `changes`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
 //! operators. `service` calls them one after the other.
 
 pub mod authorize;
 pub mod body;
+pub mod changes;
 pub mod clock;
 pub mod fields;
 pub mod filling;
@@ -26,6 +27,7 @@ pub mod lookup;
 pub mod named;
 pub mod outgoing;
 pub mod passing;
+pub mod posted;
 pub mod purged;
 pub mod purging;
 pub mod prefetch;
@@ -34,6 +36,7 @@ pub mod refuse;
 pub mod respond;
 pub mod route;
 pub mod sanitize;
+pub mod selecting;
 pub mod service;
 pub mod slicing;
 pub mod storing;

@@ -81,10 +81,15 @@ impl Named {
 
     /// The key of a request for it that has none of the headers and cookies that the site may count in.
     pub fn key(&self) -> Key {
+        self.key_with(&HeaderMap::new())
+    }
+
+    /// The key of a request for it with these fields.
+    pub fn key_with(&self, request: &HeaderMap) -> Key {
         let mut text = KeyText::new();
         let (path, query) = (self.target.path(), self.target.query());
         let rules = &self.route.settings.cache;
-        key_text(&mut text, self.host.as_str(), path, query, &HeaderMap::new(), rules);
+        key_text(&mut text, self.host.as_str(), path, query, request, rules);
         Key::new(text)
     }
 

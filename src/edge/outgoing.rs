@@ -18,6 +18,7 @@ use crate::policy::conditional;
 use crate::policy::key::{CacheUse, keyed_query};
 use crate::server::Hints;
 
+use super::changes::Moment;
 use super::keyed::Keyed;
 use super::route::Route;
 use super::slicing::asked::Asked;
@@ -33,6 +34,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The last purge before it was made, which is before any origin is asked.
     pub seen: Seen,
+    /// When it was made, for what unsafe requests change after.
+    pub since: Moment,
     method: Method,
     path: Bytes,
     query: Option<Bytes>,
@@ -104,6 +107,7 @@ impl Outgoing {
         Ok(Self {
             pool: route.settings.pool,
             seen: Seen::new(shared.purges.head()),
+            since: shared.changes.now(&keyed.key),
             route: Arc::clone(route),
             method: incoming.method.clone(),
             path: Bytes::copy_from_slice(incoming.target.path().as_bytes()),

@@ -1,22 +1,23 @@
-//! Stage 7 for what is not stored: straight to the origin and straight back.
+//! Stage 7 for what is not fetched for all: straight to the origin and straight back.
 
 use std::sync::{Arc, OnceLock};
 
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::header::TRAILER;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::cache::invalidation::strip_tags;
-use crate::cache::key::{Key, KeyText};
 use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
 use crate::http::refusal::Refusal;
-use crate::origin::{BoxError, OriginResponse, RequestBody};
+use crate::origin::{BoxError, Failed, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
-use crate::policy::key::{CacheUse, key_text};
+use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
+use crate::policy::stored_head::hold_back;
 use crate::policy::{invalidate, update};
 use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
@@ -25,12 +26,15 @@ use super::body::Source;
 use super::fields::Fields;
 use super::filling::Failure;
 use super::keyed::Keyed;
+use super::named::Named;
 use super::outgoing::Outgoing;
+use super::posted::{Copied, Copy};
 use super::purged;
 use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served};
-use super::storing::{Stored, as_received, meta};
+use super::sanitize::Target;
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::Worker;
 
 /// Hands a request on with its body, and the response back.
@@ -43,14 +47,25 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let broken = Arc::new(OnceLock::new());
     let body = request_body(worker, keyed, &broken);
-    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
-        tracing::debug!(target: "seawall::origin", %error, "pass failed");
+    let asked = worker.shared.clock.now();
+    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|failed| {
+        tracing::debug!(target: "seawall::origin", error = %failed, "pass failed");
+        recording::trip(pending, &failed.trip);
         // What the client did to its body is the reason, whatever that did to the exchange.
-        Refused::from(broken.get().copied().unwrap_or(error.refusal()))
+        Refused::from(broken.get().copied().unwrap_or(failed.refusal()))
     })?;
-    recording::trip(pending, Some(&response.trip));
+    recording::trip(pending, &response.trip);
     invalidate_after(worker, keyed, &response);
-    Ok(respond(worker, keyed, response, reason, why))
+    let Some(copy) = Copy::of(worker, keyed, &outgoing, &response, asked) else {
+        return Ok(respond(worker, keyed, response, reason, why));
+    };
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).stored();
+    let mut answer = respond_saying(worker, keyed, response, status);
+    answer.response = answer.response.map(|source| match source {
+        Source::Origin(body) => Source::Copied(Box::new(Copied::new(*body, copy))),
+        other => other,
+    });
+    Ok(answer)
 }
 
 /// The client's body within the limits; `broken` is told how it ended early.
@@ -80,14 +95,22 @@ pub fn respond(
     reason: Fwd,
     why: &'static str,
 ) -> Answer {
+    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
+    respond_saying(worker, keyed, origin, status)
+}
+
+fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
+    // HTTP/1.1 sends the trailers that are announced, and only to who takes them.
+    let trailer = head.remove(TRAILER).filter(|_| incoming.takes_trailers && incoming.method != Method::HEAD);
     hop_by_hop::strip_response(&mut head);
+    head.extend(trailer.map(|names| (TRAILER, names)));
+    hold_back(&mut head);
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
     }
     worker.shared.via.append_to(&mut head, origin.version);
-    let status = CacheStatus::forwarded(&worker.shared.server_name, reason).detail(why);
     status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
@@ -95,7 +118,10 @@ pub fn respond(
         _ => Source::Origin(Box::new(origin.body)),
     };
     // The origin was asked without the client's conditions when the response might have been stored.
-    if keyed.cache == CacheUse::Yes && incoming.fields.has(Fields::CONDITIONAL) && status == StatusCode::OK {
+    if keyed.cache == CacheUse::Yes
+        && incoming.fields.has(Fields::CONDITIONAL)
+        && conditional::apply_to(status)
+    {
         let (modified, date) = conditional::dates(&head);
         let etag = head.get(http::header::ETAG);
         match conditional::evaluate(&incoming.method, &incoming.headers, etag, modified, date) {
@@ -106,7 +132,7 @@ pub fn respond(
             }
             Precondition::Failed => {
                 status = StatusCode::PRECONDITION_FAILED;
-                head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                conditional::refused_head(&mut head);
                 source = Source::Empty;
             }
         }
@@ -131,9 +157,9 @@ pub async fn head(
     let fetched = worker.client.fetch(outgoing.pool, request).await;
     let failure = match &fetched {
         Ok(response) => Failure::of_status(response.status),
-        Err(error) => Some(Failure::of(error)),
+        Err(failed) => Some(Failure::of(&failed.error)),
     };
-    recording::trip(pending, fetched.as_ref().ok().map(|response| &response.trip));
+    recording::trip(pending, fetched.as_ref().map_or_else(|failed| &failed.trip, |response| &response.trip));
     if let (Some(failure), Some(object)) = (failure, stored) {
         let (rules, now) = (&keyed.request.route().settings.cache, worker.shared.clock.now());
         if failure.excuses(object, &keyed.directives, rules, now) {
@@ -141,7 +167,9 @@ pub async fn head(
             return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
         }
     }
-    let response = fetched.map_err(|error| Refused::from(error.refusal()))?;
+    let told =
+        |failed: Failed| Refused::from(Failure::refusal(&failed.error, stored.map(|object| &**object)));
+    let response = fetched.map_err(told)?;
     if let Some(object) = stored {
         let exchange = Exchange {
             method: &Method::GET,
@@ -151,7 +179,11 @@ pub async fn head(
             request_time: asked,
             response_time: worker.shared.clock.now(),
         };
-        update_stored(worker, keyed, object, &exchange, response.status);
+        // Overtaken, there is nothing to update.
+        let _ = worker.shared.unless_changed(&keyed.key, outgoing.since, || {
+            update_stored(worker, keyed, object, &exchange, response.status);
+            true
+        });
     }
     Ok(respond(worker, keyed, response, if stored.is_some() { Fwd::Stale } else { Fwd::UriMiss }, "head"))
 }
@@ -183,7 +215,8 @@ fn update_stored(
                 // The body is as old as it was.
                 seen: object.meta.seen.clone(),
                 confirmed: Some(&object.meta.tags),
-                debug: keyed.request.route().settings.headers.debug,
+                route: keyed.request.route(),
+                siblings: siblings(&worker.shared, &keyed.key, &exchange),
             };
             let meta: Meta = meta(stored, Some(object.body.len()));
             let updated = Arc::new(Object { meta, body: object.body.clone() });
@@ -198,14 +231,22 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
     if incoming.method.is_safe() {
         return;
     }
-    let rules = &keyed.request.route().settings.cache;
     let target = incoming.target.to_string();
-    let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
+    let authority = match incoming.port {
+        Some(port) => format!("{}:{port}", incoming.host),
+        None => incoming.host.to_string(),
+    };
+    let target = (incoming.scheme.as_str(), authority.as_str(), target.as_str());
     for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
-        let (path, query) =
-            stale.split_once('?').map_or((stale.as_str(), None), |(path, query)| (path, Some(query)));
-        let mut text = KeyText::new();
-        key_text(&mut text, incoming.host.as_str(), path, query, &incoming.headers, rules);
-        worker.shared.forget(&Key::new(text));
+        // As a request for it would be read: in the one spelling, and by the rule for its path. A name that would be
+        // refused has nothing stored.
+        let Ok(target) =
+            PathAndQuery::try_from(stale).map_err(drop).and_then(|t| Target::new(t).map_err(drop))
+        else {
+            continue;
+        };
+        if let Ok(named) = Named::of(incoming.host.clone(), target, &worker.shared.sites) {
+            worker.shared.changed(&named.key_with(&incoming.headers));
+        }
     }
 }

@@ -146,6 +146,7 @@ mod tests {
             status: StatusCode::OK,
             head: HeaderMap::new(),
             upstream_status: None,
+            held_back: None,
             freshness: Freshness {
                 response_time: now,
                 initial_age: Duration::ZERO,

@@ -3,11 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use hyper::body::Incoming as HyperBody;
 
 use crate::http::forwarded;
 use crate::http::hop_by_hop;
@@ -15,6 +14,7 @@ use crate::http::host::{Host, Scheme};
 use crate::http::refusal::Refusal;
 use crate::http::{uniform, uri};
 use crate::server::Peer;
+use crate::server::body::ClientBody;
 use crate::signed::{Change, Changes};
 
 use super::fields::{self, Fields};
@@ -27,6 +27,8 @@ pub struct Incoming {
     pub method: Method,
     /// Lower case, without a port.
     pub host: Host,
+    /// The port by which the client came, if not the scheme's own: part of its origin (RFC 6454), and of nothing else.
+    pub port: Option<u16>,
     /// Normalised path and query.
     pub target: Target,
     /// End-to-end fields; those that steer origins are gone.
@@ -42,7 +44,7 @@ pub struct Incoming {
     /// The client's address, trusted proxies passed over.
     pub client: IpAddr,
     /// Its body, not yet read.
-    pub body: Option<HyperBody>,
+    pub body: Option<ClientBody>,
     /// The connection it came by.
     pub peer: Arc<Peer>,
     /// A signature that stood in the path, and left it when the request was routed.
@@ -151,11 +153,15 @@ impl Incoming {
     }
 }
 
-/// Turns what hyper parsed into what the stages work with.
+/// Turns what the server parsed into what the stages work with.
 ///
 /// # Errors
 /// Everything that an origin, or a cache in front of us, could read in another way than we do.
-pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) -> Result<Incoming, Refusal> {
+pub fn sanitize(
+    request: Request<ClientBody>,
+    peer: &Arc<Peer>,
+    shared: &Shared,
+) -> Result<Incoming, Refusal> {
     let (parts, body) = request.into_parts();
     let Parts { method, uri, mut headers, version, .. } = parts;
     if method == Method::CONNECT {
@@ -179,6 +185,9 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
         (peer_ip.to_canonical(), own)
     };
     let host = host(&uri, &headers, version, own)?;
+    // The port is how the client reached us. Sites do not tell it apart, so the key and the origin never see it: an
+    // origin that writes it into a page would write it into everybody's.
+    let port = host.port();
     let takes_trailers = fields.has(Fields::HOP_BY_HOP) && hop_by_hop::accepts_trailers(&headers);
     let upgrade = if fields.has(Fields::UPGRADE) { tunnel::wanted(&method, version, &headers) } else { None };
     if fields.has(Fields::HOP_BY_HOP) {
@@ -191,12 +200,16 @@ pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) 
     if fields.has(Fields::STEERING) {
         fields::strip_steering(&mut headers);
     }
+    if fields.has(Fields::COOKIE) {
+        join_cookies(&mut headers);
+    }
     let target = Target::new(path_and_query(&method, &uri)?)?;
     let body = Some(body);
     let peer = Arc::clone(peer);
     Ok(Incoming {
         method,
-        host,
+        host: host.without_port(),
+        port,
         target,
         headers,
         fields,
@@ -223,7 +236,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// hyper answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
+/// The server answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
 fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
     match headers.remove(EXPECT) {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
@@ -233,8 +246,26 @@ fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// One Cookie line for several: HTTP/2 clients split it, HTTP/1 origins must not see that (RFC 9113 §8.2.3), and one that
+/// reads only the first line would see another request than the key does.
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Bytes of field values stay valid when joined by ASCII.
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
 /// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
-fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) -> Result<Host, Refusal> {
+pub(crate) fn host(
+    uri: &http::Uri,
+    headers: &HeaderMap,
+    version: Version,
+    scheme: Scheme,
+) -> Result<Host, Refusal> {
     let one = matches!(version, Version::HTTP_10 | Version::HTTP_11);
     if one && uri.authority().is_some() && uri.scheme().is_none() {
         // Authority form is for CONNECT (RFC 9112 §3.2.3).
@@ -251,14 +282,12 @@ fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) 
     let target = uri.authority().map(|authority| parse(authority.as_str().as_bytes())).transpose()?;
     match (field, target) {
         (Some(field), Some(target)) if field != target => Err(Refusal::BadHost),
-        // The port is how the client reached us. Sites do not tell it apart, so the key and the origin never see
-        // it: an origin that writes it into a page would write it into everybody's.
-        (Some(host), _) | (None, Some(host)) => Ok(host.without_port()),
+        (Some(host), _) | (None, Some(host)) => Ok(host),
         (None, None) => Err(Refusal::BadHost),
     }
 }
 
-fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
+pub(crate) fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
     match uri.path_and_query() {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
         Some(target) if target.as_str() == "*" => {

@@ -16,6 +16,7 @@ use crate::http::forwarded::Via;
 use crate::origin::Client;
 use crate::telemetry::{HotShard, Recorder};
 
+use super::changes::Changes;
 use super::clock::Clock;
 use super::purging::Purgers;
 use super::route::Sites;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub filling: Arc<Budget>,
     /// Slices that are being fetched.
     pub flights: Arc<Flights>,
+    /// What unsafe requests have changed.
+    pub changes: Changes,
     /// What time it is.
     pub clock: Clock,
     /// What the cache counts.
@@ -102,6 +105,7 @@ pub(crate) mod testing {
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(registry).unwrap())),
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),
+            changes: Changes::default(),
             filling: Budget::new(64 << 20),
             clock: Clock::system(),
             cache_metrics,

@@ -4,6 +4,7 @@ use http::{HeaderMap, header};
 use smallvec::SmallVec;
 
 use super::list::{is_tchar, trim};
+use super::weight;
 
 /// A content coding the edge knows how to make, in the canonical order of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +66,8 @@ impl Codings {
         for element in
             headers.get_all(header::ACCEPT_ENCODING).iter().flat_map(|line| members(line.as_bytes()))
         {
-            let (token, wanted) = parse_element(element)?;
+            let (token, weight) = weight::member(element)?;
+            let wanted = weight > 0;
             match Coding::of(token) {
                 Some(coding) => {
                     let place = stated.get_mut(coding as usize)?;
@@ -118,31 +120,6 @@ impl Codings {
 /// The grammar has no quoted strings, so every comma separates.
 fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
-}
-
-/// `codings [ weight ]`: the token, not yet checked, and whether its weight is above 0.
-fn parse_element(element: &[u8]) -> Option<(&[u8], bool)> {
-    let (token, wanted) = match memchr::memchr(b';', element) {
-        None => (element, true),
-        Some(at) => (trim(element.get(..at)?), weight_is_positive(element.get(at + 1..)?)?),
-    };
-    Some((token, wanted))
-}
-
-/// `q=` and a qvalue (RFC 9110 §12.4.2); `None` if it is malformed.
-fn weight_is_positive(weight: &[u8]) -> Option<bool> {
-    let [b'q' | b'Q', b'=', value @ ..] = trim(weight) else { return None };
-    match value {
-        [b'0'] => Some(false),
-        [b'1'] => Some(true),
-        [b'0', b'.', digits @ ..] if digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit) => {
-            Some(digits.iter().any(|&digit| digit != b'0'))
-        }
-        [b'1', b'.', zeros @ ..] if zeros.len() <= 3 && zeros.iter().all(|&digit| digit == b'0') => {
-            Some(true)
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,14 @@ pub fn parse(value: &[u8]) -> Option<Time> {
 }
 
 fn strict(text: &str) -> Option<Time> {
-    httpdate::parse_http_date(text).ok().map(Time::from)
+    if let Ok(at) = httpdate::parse_http_date(text) {
+        return Some(at.into());
+    }
+    // A leap second (RFC 9110 §5.6.7), which the Unix clock counts as the second after it.
+    let at = text.find(":59:60")?;
+    let before = format!("{}:59:59{}", text.get(..at)?, text.get(at + 6..)?);
+    let before = Time::from(httpdate::parse_http_date(&before).ok()?);
+    Some(Time::from_secs(before.secs() + 1))
 }
 
 /// The date with the weekday that it falls on in place of its own.
@@ -103,6 +110,24 @@ mod tests {
             ["Mon, 06 Nov 1994 08:49:37 GMT", "Wednesday, 06-Nov-94 08:49:37 GMT", "THU Nov  6 08:49:37 1994"]
         {
             assert_eq!(parse(text.as_bytes()), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_one_after_it() {
+        let at = Some(Time::from_secs(1_483_228_800));
+        for text in [
+            "Sat, 31 Dec 2016 23:59:60 GMT",
+            "Saturday, 31-Dec-16 23:59:60 GMT",
+            "Sat Dec 31 23:59:60 2016",
+            "Sun, 01 Jan 2017 00:00:00 GMT",
+        ] {
+            assert_eq!(parse(text.as_bytes()), at, "{text}");
+        }
+        for text in
+            ["Sat, 31 Dec 2016 23:58:60 GMT", "Sat, 31 Dec 2016 23:59:61 GMT", "Sat, 31 Dec 2016 23:59:60"]
+        {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The grammar of HTTP fields: text in, values out. Pure, imports nothing of ours.
 
 pub mod accept_encoding;
+pub mod accept_language;
 pub mod bearer;
 pub mod cache_control;
 pub mod cache_status;
@@ -21,3 +22,4 @@ pub mod time;
 pub mod uniform;
 pub mod uri;
 pub mod vary;
+pub mod weight;

@@ -101,6 +101,8 @@ refusals! {
     OriginTimeout = GATEWAY_TIMEOUT, "origin_timeout";
     /// `only-if-cached`, and nothing cached would do (RFC 9111 §5.2.1.7).
     OnlyIfCached = GATEWAY_TIMEOUT, "only_if_cached";
+    /// The origin gave no answer, and what is stored must not be served stale (RFC 9111 §5.2.2.2).
+    MustRevalidate = GATEWAY_TIMEOUT, "must_revalidate";
 }
 
 impl Refusal {
@@ -108,5 +110,27 @@ impl Refusal {
     pub fn body(self) -> String {
         let status = self.status();
         format!("{} {}: {}\n", status.as_u16(), status.canonical_reason().unwrap_or("Error"), self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_a_word_of_its_own_and_an_error_status() {
+        let words: std::collections::HashSet<_> =
+            Refusal::ALL.iter().map(|refusal| refusal.as_str()).collect();
+        assert_eq!(words.len(), Refusal::ALL.len());
+        for refusal in Refusal::ALL {
+            let status = refusal.status();
+            assert!(status.is_client_error() || status.is_server_error(), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_says_status_and_word_and_nothing_else() {
+        assert_eq!(Refusal::BadPath.body(), "400 Bad Request: bad_path\n");
+        assert_eq!(Refusal::MustRevalidate.body(), "504 Gateway Timeout: must_revalidate\n");
     }
 }

@@ -47,3 +47,27 @@ impl From<Time> for SystemTime {
         UNIX_EPOCH + Duration::from_millis(at.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_milliseconds() {
+        assert_eq!(Time::from_secs(3), Time(3000));
+        assert_eq!(Time(3999).secs(), 3);
+        assert_eq!(Time::from_secs(u64::MAX), Time(u64::MAX));
+        assert_eq!(Time(5).since(Time(2)), Duration::from_millis(3));
+        assert_eq!(Time(2).since(Time(5)), Duration::ZERO);
+        assert_eq!(Time(2).plus(Duration::from_micros(3999)), Time(5));
+        assert_eq!(Time(2).plus(Duration::MAX), Time(u64::MAX));
+    }
+
+    #[test]
+    fn the_systems_clock_and_back() {
+        let at = Time(1_700_000_000_123);
+        assert_eq!(Time::from(SystemTime::from(at)), at);
+        assert_eq!(Time::from(UNIX_EPOCH - Duration::from_secs(1)), Time(0), "before the epoch is the epoch");
+        assert!(Time::system() > at);
+    }
+}

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, header};
 use smallvec::SmallVec;
 
 use super::accept_encoding::Codings;
+use super::accept_language::Languages;
 use super::list::{split, trim};
 
 /// Names of selecting fields: sorted, each once, lower case as every `HeaderName` is.
@@ -44,7 +45,7 @@ pub type SelectingKey = SmallVec<[u8; 128]>;
 /// The canonical bytes of the values that `headers` has for `names`.
 ///
 /// Lines are combined with `, `, white space around them and around commas is made uniform; absent differs from
-/// empty. Accept-Encoding becomes the set of codings it accepts, Accept-Language is lower-cased with its order kept.
+/// empty. Accept-Encoding becomes the set of codings it accepts, Accept-Language the set of languages with their weights.
 /// Of fields that are no lists a comma is content, and they are taken as they are.
 ///
 /// Each value carries its name and length, so no two different requests give the same bytes.
@@ -73,6 +74,8 @@ enum Form {
     Text = 1,
     /// A set of codings, which is not to be taken for a text that looks like it.
     Codings = 2,
+    /// A set of languages with their weights.
+    Languages = 3,
 }
 
 fn write_value(name: &HeaderName, headers: &HeaderMap, out: &mut SelectingKey) -> Form {
@@ -87,7 +90,13 @@ fn write_value(name: &HeaderName, headers: &HeaderMap, out: &mut SelectingKey) -
             }
             None => write_list,
         },
-        header::ACCEPT_LANGUAGE => write_language,
+        header::ACCEPT_LANGUAGE => match Languages::of(headers) {
+            Some(languages) => {
+                languages.write_to(out);
+                return Form::Languages;
+            }
+            None => write_list,
+        },
         header::ORIGIN
         | header::COOKIE
         | header::AUTHORIZATION
@@ -113,21 +122,6 @@ fn write_list(line: &[u8], out: &mut SelectingKey) {
             out.extend_from_slice(b", ");
         }
         out.extend_from_slice(element);
-    }
-}
-
-/// Language ranges are case-insensitive (RFC 4647 §2), and white space in them is only around `,` and `;`.
-fn write_language(line: &[u8], out: &mut SelectingKey) {
-    for (at, element) in split(line, b',').enumerate() {
-        if at > 0 {
-            out.extend_from_slice(b", ");
-        }
-        for (at, part) in element.split(|&byte| byte == b';').map(trim).enumerate() {
-            if at > 0 {
-                out.push(b';');
-            }
-            out.extend(part.iter().map(u8::to_ascii_lowercase));
-        }
     }
 }
 
@@ -184,6 +178,8 @@ mod tests {
             ("accept-encoding", &["gzip, br"], &["br;q=0.5", "gzip"]),
             ("accept-encoding", &["gzip"], &["gzip, zstd;q=0"]),
             ("accept-language", &["de-DE , en;q=0.5"], &["de-de,EN ; q=0.5"]),
+            ("accept-language", &["de, en"], &["en", "de"]),
+            ("accept-language", &["en;q=0.5, de"], &["de;q=1.0, en;q=0.50"]),
             ("accept", &["text/html , image/*"], &["text/html,image/*"]),
             ("cookie", &[" a=1"], &["a=1 "]),
         ] {
@@ -203,7 +199,11 @@ mod tests {
             ("accept-encoding", &["gzip, identity;q=0"], &["gzip"]),
             ("accept-encoding", &["deflate"], &["identity"]),
             ("accept-encoding", &["gzip identity"], &["gzip"]),
-            ("accept-language", &["de, en"], &["en, de"]),
+            ("accept-language", &["de, en;q=0.5"], &["en, de;q=0.5"]),
+            ("accept-language", &["de, en;q=0.5"], &["de, en;q=0.6"]),
+            ("accept-language", &["de"], &["de, en;q=0"]),
+            ("accept-language", &[], &[""]),
+            ("accept-language", &["de;level=1, en"], &["en, de;level=1"]),
             ("origin", &["https://a.example"], &["https://A.example"]),
             ("cookie", &["a=1,2"], &["a=1, 2"]),
         ] {

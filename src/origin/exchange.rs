@@ -14,6 +14,7 @@ use super::body::describe;
 use super::connect::connect;
 use super::connection::{Connection, Connections};
 use super::error::FetchError;
+use super::framing::{End, end_of};
 use super::member::Member;
 use super::pace::{Clock, Outgoing};
 use super::request::{BoxError, OnInformational};
@@ -37,6 +38,8 @@ pub(super) type Unsent = Option<BoxBody<Bytes, BoxError>>;
 pub(super) struct Answer {
     pub response: Response<Incoming>,
     pub connection: Connection,
+    /// Whether the connection can carry another response after this one.
+    pub reusable: bool,
     pub first_byte: Duration,
 }
 
@@ -167,83 +170,10 @@ fn answer(
 ) -> Result<Answer, FetchError> {
     let first_byte = start.elapsed();
     let upgrade = head.upgrade.is_some() && !connection.is_h2();
-    check_head(response.status(), response.headers(), &head.method, upgrade)
+    let end = end_of(response.status(), response.version(), response.headers(), &head.method, upgrade)
         .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
     member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
     member.origin.metrics.answered(response.status());
-    Ok(Answer { response, connection, first_byte })
-}
-
-/// Refuses what two readers could read in two ways (RFC 9112 §6.3), beyond what hyper refuses.
-fn check_head(
-    status: StatusCode,
-    headers: &HeaderMap,
-    method: &Method,
-    upgrade: bool,
-) -> Result<(), &'static str> {
-    if status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
-        return Err("101 to a request without Upgrade");
-    }
-    if status == StatusCode::SWITCHING_PROTOCOLS && !headers.contains_key(header::UPGRADE) {
-        return Err("101 to no protocol");
-    }
-    if status.as_u16() >= 600 {
-        return Err("a status above 599");
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    if lengths.next().is_some() || length.is_some_and(|l| !is_length(l.as_bytes())) {
-        return Err("several lengths, or one that is no number");
-    }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if length.is_some() {
-            return Err("Transfer-Encoding beside Content-Length");
-        }
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err("a transfer coding other than chunked");
-        }
-        if status == StatusCode::NO_CONTENT && *method != Method::HEAD {
-            return Err("Transfer-Encoding on a 204");
-        }
-    }
-    Ok(())
-}
-
-fn is_length(value: &[u8]) -> bool {
-    !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubtful_heads() {
-        let chunked = ("transfer-encoding", "Chunked");
-        for (status, fields, sound) in [
-            (200, vec![("content-length", "5")], true),
-            (200, vec![chunked], true),
-            (200, vec![], true),
-            (204, vec![], true),
-            (200, vec![("content-length", "5"), ("content-length", "5")], false),
-            (200, vec![("content-length", "5, 5")], false),
-            (200, vec![("content-length", "+5")], false),
-            (200, vec![("content-length", "")], false),
-            (200, vec![("content-length", "5"), chunked], false),
-            (200, vec![("transfer-encoding", "gzip, chunked")], false),
-            (200, vec![("transfer-encoding", "identity")], false),
-            (200, vec![chunked, chunked], false),
-            (204, vec![chunked], false),
-            (101, vec![], false),
-            (600, vec![], false),
-        ] {
-            let mut headers = HeaderMap::new();
-            for (name, value) in &fields {
-                headers.append(*name, HeaderValue::from_static(value));
-            }
-            let checked = check_head(StatusCode::from_u16(status).unwrap(), &headers, &Method::GET, false);
-            assert_eq!(checked.is_ok(), sound, "{status} {fields:?}: {checked:?}");
-        }
-    }
+    let reusable = connection.is_h2() || end == End::Marked;
+    Ok(Answer { response, connection, reusable, first_byte })
 }

@@ -1,13 +1,16 @@
 //! Preconditions (RFC 9110 §13): those of clients, answered from what is stored, and our own to the origin.
 
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+    ETAG, EXPIRES, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    SET_COOKIE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
+use crate::http::cache_control::CDN_CACHE_CONTROL;
 use crate::http::date;
+use crate::http::etag::{self, EntityTag};
 use crate::http::time::Time;
 
 /// What the preconditions of a request come to.
@@ -32,19 +35,21 @@ pub fn evaluate(
     last_modified: Option<Time>,
     date: Option<Time>,
 ) -> Precondition {
-    let etag = etag.map(|value| Tag::whole(value.as_bytes()));
-    if request.contains_key(IF_MATCH) {
-        if !lists(request, &IF_MATCH, etag, strong_match) {
-            return Precondition::Failed;
+    let etag = etag.and_then(EntityTag::parse_lenient);
+    match etag::if_match(request, etag.as_ref()) {
+        Some(true) => {}
+        Some(false) => return Precondition::Failed,
+        None => {
+            if let Some(unmodified_since) = date::field(request, &IF_UNMODIFIED_SINCE)
+                && last_modified.is_some_and(|modified| modified > unmodified_since)
+            {
+                return Precondition::Failed;
+            }
         }
-    } else if let Some(unmodified_since) = date::field(request, &IF_UNMODIFIED_SINCE)
-        && last_modified.is_some_and(|modified| modified > unmodified_since)
-    {
-        return Precondition::Failed;
     }
     let reading = method == Method::GET || method == Method::HEAD;
-    if request.contains_key(IF_NONE_MATCH) {
-        return match (lists(request, &IF_NONE_MATCH, etag, weak_match), reading) {
+    if let Some(named) = etag::if_none_match(request, etag.as_ref()) {
+        return match (named, reading) {
             (false, _) => Precondition::Proceed,
             (true, true) => Precondition::NotModified,
             (true, false) => Precondition::Failed,
@@ -68,12 +73,14 @@ pub fn range_applies(
     date: Option<Time>,
 ) -> bool {
     let mut lines = request.get_all(IF_RANGE).iter();
-    let Some(validator) = lines.next().map(|line| line.as_bytes().trim_ascii()) else { return true };
+    let Some(line) = lines.next() else { return true };
     if lines.next().is_some() {
         return false;
     }
+    let validator = line.as_bytes().trim_ascii();
     if validator.starts_with(b"\"") || validator.starts_with(b"W/") {
-        return etag.is_some_and(|etag| strong_match(Tag::whole(etag.as_bytes()), Tag::whole(validator)));
+        let (stored, named) = (etag.and_then(EntityTag::parse_lenient), EntityTag::parse_lenient(line));
+        return stored.zip(named).is_some_and(|(stored, named)| stored.strong_eq(&named));
     }
     let strong = last_modified.filter(|modified| date.is_some_and(|date| date.secs() > modified.secs()));
     strong.is_some() && date::parse(validator) == strong
@@ -98,85 +105,54 @@ pub fn conditions(stored: &HeaderMap) -> SmallVec<[(HeaderName, HeaderValue); 2]
 pub const CONDITIONS: [HeaderName; 5] =
     [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
 
+/// Whether preconditions count for a response: the origin would have said 2xx without them (§13.2.1). A 206 has been
+/// through this.
+pub fn apply_to(status: StatusCode) -> bool {
+    status.is_success() && status != StatusCode::PARTIAL_CONTENT
+}
+
+/// What a head says of the representation in its body.
+const REPRESENTATION: [HeaderName; 9] = [
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_RANGE,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+];
+
 /// The head of a 304 for a stored one (§15.4.5): it says nothing about the representation but what helps to
 /// keep a cache current, and Last-Modified only where there is no ETag. The stored Set-Cookie is not repeated.
 pub fn not_modified_head(head: &HeaderMap) -> HeaderMap {
-    const REPRESENTATION: [HeaderName; 10] = [
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        CONTENT_ENCODING,
-        CONTENT_LANGUAGE,
-        CONTENT_RANGE,
-        HeaderName::from_static("content-md5"),
-        HeaderName::from_static("content-digest"),
-        HeaderName::from_static("repr-digest"),
-        HeaderName::from_static("digest"),
-        SET_COOKIE,
-    ];
     let mut head = head.clone();
     for name in REPRESENTATION {
         head.remove(name);
     }
+    head.remove(SET_COOKIE);
     if head.contains_key(ETAG) {
         head.remove(LAST_MODIFIED);
     }
     head
 }
 
+/// Makes the head of a 412 or 416 of that of a representation: it has none, and what is said of how long the
+/// representation is fresh must not have the refusal kept in its place by a cache nearer to the client.
+pub fn refused_head(head: &mut HeaderMap) {
+    const FRESHNESS: [HeaderName; 2] = [EXPIRES, CDN_CACHE_CONTROL];
+    for name in REPRESENTATION.into_iter().chain(FRESHNESS) {
+        head.remove(name);
+    }
+    head.remove(SET_COOKIE);
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+}
+
 /// When the stored head says it was last modified, and its Date: what [`evaluate`] and [`range_applies`] take.
 pub fn dates(head: &HeaderMap) -> (Option<Time>, Option<Time>) {
     (date::field(head, &LAST_MODIFIED), date::field(head, &DATE))
-}
-
-/// An entity tag; without quotes if it was sent without.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Tag<'a> {
-    weak: bool,
-    opaque: &'a [u8],
-}
-
-impl<'a> Tag<'a> {
-    fn whole(value: &'a [u8]) -> Self {
-        let value = value.trim_ascii();
-        match value.strip_prefix(b"W/") {
-            Some(opaque) => Self { weak: true, opaque },
-            None => Self { weak: false, opaque: value },
-        }
-    }
-}
-
-fn strong_match(a: Tag<'_>, b: Tag<'_>) -> bool {
-    !a.weak && !b.weak && a.opaque == b.opaque
-}
-
-fn weak_match(a: Tag<'_>, b: Tag<'_>) -> bool {
-    a.opaque == b.opaque
-}
-
-/// Whether a field is `*` or lists a tag that matches. `*` is true of anything that exists, with or without a
-/// tag; the resource exists, or it would not be stored.
-fn lists(
-    request: &HeaderMap,
-    name: &HeaderName,
-    etag: Option<Tag<'_>>,
-    matches: fn(Tag<'_>, Tag<'_>) -> bool,
-) -> bool {
-    request.get_all(name).iter().any(|line| {
-        let line = line.as_bytes();
-        line.trim_ascii() == b"*"
-            || etag.is_some_and(|etag| members(line).any(|tag| matches(etag, Tag::whole(tag))))
-    })
-}
-
-/// The members of a list of entity tags; a comma inside quotes is part of the tag.
-fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    line.split(move |&b| {
-        quoted ^= b == b'"';
-        b == b',' && !quoted
-    })
-    .map(<[u8]>::trim_ascii)
-    .filter(|member| !member.is_empty())
 }
 
 #[cfg(test)]
@@ -205,6 +181,31 @@ mod tests {
     fn asked(request: &[(&'static str, &str)]) -> Precondition {
         let etag = HeaderValue::from_static("\"a\"");
         evaluate(&Method::GET, &headers(request), Some(&etag), at(MODIFIED), at(AFTER))
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_the_body_it_has_not() {
+        let mut head = headers(&[
+            ("content-length", "5"),
+            ("content-encoding", "br"),
+            ("cache-control", "max-age=60"),
+            ("expires", AFTER),
+            ("cdn-cache-control", "max-age=60"),
+            ("set-cookie", "a=1"),
+            ("etag", "\"a\""),
+        ]);
+        refused_head(&mut head);
+        let expected = [("content-length", "0"), ("cache-control", "no-store"), ("etag", "\"a\"")];
+        assert_eq!(head, headers(&expected));
+    }
+
+    #[test]
+    fn conditions_count_for_success() {
+        for (status, expected) in
+            [(200, true), (203, true), (204, true), (206, false), (304, false), (404, false)]
+        {
+            assert_eq!(apply_to(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+        }
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub fn decide(
         return ask_origin;
     }
     if staleness < freshness.stale_while_revalidate && !refuses_stale(request, rules) {
-        return Decision::ServeStale { refresh: true };
+        // What a no-store request brings may not be kept, so that it would be fetched in vain.
+        return Decision::ServeStale { refresh: !request.no_store };
     }
     match request.max_stale {
         Some(MaxStale::Any) => Decision::ServeStale { refresh: false },
@@ -219,6 +220,7 @@ mod tests {
             ),
             (aged(-5), "max-stale=5, max-age=10", ServeStale { refresh: false }, Revalidate),
             (strict, "max-stale", Revalidate, Revalidate),
+            (swr.clone(), "no-store", ServeStale { refresh: false }, ServeStale { refresh: false }),
             (swr.clone(), "max-age=200", ServeStale { refresh: true }, Revalidate),
             (swr, "max-age=200, max-stale", ServeStale { refresh: true }, ServeStale { refresh: true }),
         ];

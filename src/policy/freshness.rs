@@ -7,6 +7,7 @@ use http::header::{AGE, DATE};
 
 use crate::http::date;
 use crate::http::directive::seconds;
+use crate::http::list::elements;
 use crate::http::time::Time;
 
 /// What is kept of a response's caching fields: numbers only, so that a hit parses nothing.
@@ -74,8 +75,7 @@ pub fn initial_age(response: &HeaderMap, request_time: Time, response_time: Time
 
 /// `age_value`: the first member of Age, zero if that is no number (§5.1).
 fn age_value(response: &HeaderMap) -> Duration {
-    let first = response.get(AGE).and_then(|line| line.as_bytes().split(|&b| b == b',').next());
-    first.map(<[u8]>::trim_ascii).and_then(seconds).unwrap_or_default()
+    elements(response, &AGE).next().and_then(seconds).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
     fn initial_ages() {
         let date = |back: u64| date::format(Time::from_secs(T0.secs() - back)).to_str().unwrap().to_owned();
         type Field = (&'static str, String);
-        let cases: [(&[Field], u64, u64); 20] = [
+        let cases: [(&[Field], u64, u64); 23] = [
             // fields, delay in ms, age in ms
             (&[], 0, 0),
             (&[], 5_000, 5_000),
@@ -173,6 +173,9 @@ mod tests {
             (&[("age", "-7200".into())], 0, 0),
             (&[("age", "7200.0".into())], 0, 0),
             (&[("age", "7200;foo=bar".into())], 0, 0),
+            (&[("age", ", 7200".into())], 0, 7_200_000),
+            (&[("age", "".into()), ("age", "7200".into())], 0, 7_200_000),
+            (&[("age", "\"7200\"".into())], 0, 0),
         ];
         for (fields, delay, expected) in cases {
             let mut headers = HeaderMap::new();

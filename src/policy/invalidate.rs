@@ -4,7 +4,12 @@ use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use smallvec::SmallVec;
 
+use crate::http::host::{Host, Scheme};
+
 /// Where a request went: scheme, host with any port, path with any query.
+///
+/// An origin does not see the port by which a client came. So a reference to the host without one is to the target's
+/// own origin, as one with the client's port is.
 pub type Target<'a> = (&'a str, &'a str, &'a str);
 
 /// Paths and queries on the target's own host that must not be served unvalidated any more: the target, and what
@@ -67,8 +72,7 @@ fn resolve((scheme, host, path_and_query): Target<'_>, reference: &str) -> Optio
     if let Some(rest) = hierarchy.strip_prefix("//") {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
-        let same = !authority.is_empty() && origin(scheme, authority) == origin(scheme, host);
-        return same.then(|| without_dots(rest));
+        return is_origin(scheme, host, authority).then(|| without_dots(rest));
     }
     if hierarchy.is_empty() {
         return Some(path_and_query.to_owned());
@@ -98,14 +102,12 @@ fn split_query(path_and_query: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Host and port, comparable.
-fn origin(scheme: &str, authority: &str) -> (String, String) {
-    let default = if scheme.eq_ignore_ascii_case("https") { "443" } else { "80" };
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
-        _ => (authority, ""),
-    };
-    (host.to_ascii_lowercase(), if port.is_empty() { default } else { port }.to_owned())
+/// Whether an authority is that of `host`, or of it without its port.
+fn is_origin(scheme: &str, host: &str, authority: &str) -> bool {
+    let scheme = if scheme.eq_ignore_ascii_case("https") { Scheme::Https } else { Scheme::Http };
+    let parse = |text: &str| Host::parse(text.as_bytes(), scheme).ok();
+    let (Some(host), Some(named)) = (parse(host), parse(authority)) else { return false };
+    host.name() == named.name() && (named.port() == host.port() || named.port().is_none())
 }
 
 /// RFC 3986 §5.2.4, on the path only; an empty path is `/`.
@@ -215,7 +217,30 @@ mod tests {
             assert_eq!(resolve(TARGET, reference).as_deref(), expected, "{reference}");
         }
         assert_eq!(resolve(("http", "[::1]", "/"), "http://[::1]:80/x").as_deref(), Some("/x"));
-        assert_eq!(resolve(("http", "h:8080", "/"), "http://h:8080/x").as_deref(), Some("/x"));
+    }
+
+    #[test]
+    fn ports() {
+        let cases = [
+            // scheme, the client's authority, what is named, whether that is its origin
+            ("http", "h:8080", "http://h:8080/x", true),
+            ("http", "h:8080", "http://h/x", true),
+            ("http", "h:8080", "http://h:/x", true),
+            ("http", "h:8080", "//h:8080/x", true),
+            ("http", "h:8080", "http://h:8081/x", false),
+            ("http", "h:8080", "https://h:8080/x", false),
+            ("http", "h", "http://h:80/x", true),
+            ("http", "h", "http://h:8080/x", false),
+            ("https", "h", "https://h:443/x", true),
+            ("https", "h", "https://h:80/x", false),
+            ("https", "h.", "https://H/x", true),
+            ("http", "h", "http://h:99999/x", false),
+            ("http", "h", "http://h@h/x", false),
+            ("http", "h", "http://hh/x", false),
+        ];
+        for (scheme, host, reference, expected) in cases {
+            assert_eq!(resolve((scheme, host, "/"), reference).is_some(), expected, "{host} {reference}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::config::CacheRules;
 use crate::http::cache_control::{FieldScope, RequestDirectives, ResponseDirectives};
 use crate::http::date;
 use crate::http::time::Time;
+use crate::http::vary::Vary;
 use crate::policy::freshness::{Freshness, initial_age};
 use crate::policy::lifetime::{Granted, Said, grant};
 use crate::policy::semantics::{self, Question};
@@ -73,6 +74,16 @@ impl NoStore {
         NoStore::SetCookie,
         NoStore::NoFreshness,
     ];
+
+    /// The reason that a word stands for.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    }
+
+    /// Whether it lies in the request's own fields, so that it says nothing about what others are answered.
+    pub const fn is_of_request(self) -> bool {
+        matches!(self, NoStore::RequestNoStore | NoStore::Authorization)
+    }
 
     /// The word used in metrics, logs and Cache-Status.
     pub const fn as_str(self) -> &'static str {
@@ -215,9 +226,9 @@ fn sets_cookie(response: &HeaderMap, directives: &ResponseDirectives) -> bool {
         && !directives.no_cache.fields().contains(&SET_COOKIE)
 }
 
+/// `*`, or something that is no field name: then nobody can say which requests it is for.
 fn varies_on_anything(response: &HeaderMap) -> bool {
-    let mut members = response.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
-    members.any(|member| member.trim_ascii() == b"*")
+    response.contains_key(VARY) && Vary::of(response) == Vary::Any
 }
 
 #[cfg(test)]
@@ -470,5 +481,9 @@ mod tests {
     fn words_are_distinct() {
         let words: std::collections::HashSet<_> = NoStore::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words.len(), NoStore::ALL.len());
+        assert!(NoStore::ALL.iter().all(|reason| NoStore::of_word(reason.as_str()) == Some(*reason)));
+        assert_eq!(NoStore::of_word("too_large"), None);
+        let of_request: Vec<_> = NoStore::ALL.iter().filter(|reason| reason.is_of_request()).collect();
+        assert_eq!(of_request, [&NoStore::RequestNoStore, &NoStore::Authorization]);
     }
 }

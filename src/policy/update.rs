@@ -4,7 +4,7 @@ use http::header::{AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, E
 use http::{HeaderMap, HeaderName};
 
 use crate::http::cache_control::{FieldScope, ResponseDirectives};
-use crate::policy::stored_head::remove_hop_fields;
+use crate::http::hop_by_hop::strip_response;
 
 /// The stored head with the fields of a 304 (or a matching HEAD response) in place of its own (§3.2).
 ///
@@ -19,7 +19,7 @@ pub fn merge_304(stored: &HeaderMap, fresh: &HeaderMap) -> HeaderMap {
     const OF_THE_BODY: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE];
 
     let mut fresh = fresh.clone();
-    remove_hop_fields(&mut fresh);
+    strip_response(&mut fresh);
     let mut merged = stored.clone();
     merged.remove(AGE);
     merged.remove(DATE);

@@ -15,7 +15,7 @@ pub use carrier::{PATH_MARKER, PathToken, split_path_token};
 pub use claims::{Claims, ClaimsError, Scope};
 pub use reason::DenyReason;
 pub use request::{Change, Changes, Grant, SignedRequest};
-pub use verifiers::Verifiers;
+pub use verifiers::{Verifiers, guards};
 
 #[cfg(test)]
 mod interop; // the same vectors, signed by Python and JavaScript

@@ -28,8 +28,7 @@ impl Verifiers {
             let scheme: Box<dyn Scheme> = match table.scheme {
                 SignedScheme::Token => Box::new(Token::new(table)),
             };
-            let paths = table.paths.iter().map(|path| PathPattern::new(uniform::pattern(path.as_str())));
-            Table { paths: paths.collect(), scheme }
+            Table { paths: patterns(table), scheme }
         };
         Self { tables: tables.iter().map(table).collect() }
     }
@@ -63,7 +62,7 @@ impl Verifiers {
     }
 
     fn guarding(&self, path: &str) -> impl Iterator<Item = &Table> {
-        self.tables.iter().filter(move |table| table.guards(path))
+        self.tables.iter().filter(move |table| lists(&table.paths, path))
     }
 
     /// Every guarding table's parameters leave, not only the satisfied one's: all of them are secrets.
@@ -77,14 +76,21 @@ impl Verifiers {
     }
 }
 
-impl Table {
-    /// An escaped slash is another path to us and the same key to S3 (`/private%2Fa`), so each reading counts.
-    fn guards(&self, path: &str) -> bool {
-        let listed = |path: &str| self.paths.iter().any(|pattern| pattern.matches(path));
-        listed(path)
-            || listed(&uniform::path(path))
-            || (path.contains('%') && listed(&percent_decode_str(path).decode_utf8_lossy()))
-    }
+/// Whether the table guards a normalised path. An escaped slash is another path to us and the same key to S3
+/// (`/private%2Fa`), so each reading counts.
+pub fn guards(table: &config::Signed, path: &str) -> bool {
+    lists(&patterns(table), path)
+}
+
+fn patterns(table: &config::Signed) -> Vec<PathPattern> {
+    table.paths.iter().map(|path| PathPattern::new(uniform::pattern(path.as_str()))).collect()
+}
+
+fn lists(patterns: &[PathPattern], path: &str) -> bool {
+    let listed = |path: &str| patterns.iter().any(|pattern| pattern.matches(path));
+    listed(path)
+        || listed(&uniform::path(path))
+        || (path.contains('%') && listed(&percent_decode_str(path).decode_utf8_lossy()))
 }
 
 #[cfg(test)]

@@ -165,3 +165,16 @@ async fn a_fields_value_cannot_be_mistaken_for_another_part_of_the_key() {
     with("1", "2").send().await.assert_stored(200, "answer 2");
     with("1\t2", "").send().await.assert_stored(200, "answer 3");
 }
+
+/// Which of two cookies of one name counts is the origin's to say, so neither may stand for both.
+#[tokio::test]
+async fn a_second_cookie_of_the_name_is_in_the_key() {
+    let world = counting("[site.cache]\ncookies = [\"lang\"]").await;
+    let ask = |cookie: &'static str| world.client().get("/a").header("Cookie", cookie);
+    ask("lang=en").send().await.assert_stored(200, "answer 1");
+    ask("a=b; lang=en; c=d").send().await.assert_hit(200, "answer 1");
+    ask("lang=en; lang=xx").send().await.assert_stored(200, "answer 2");
+    ask("lang =xx; lang=en").send().await.assert_stored(200, "answer 3");
+    world.get("/a").await.assert_stored(200, "answer 4");
+    ask("lang =en").send().await.assert_hit(200, "answer 1");
+}

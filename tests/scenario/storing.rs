@@ -267,3 +267,79 @@ async fn a_field_that_is_not_to_be_shared_reaches_only_who_asked() {
         assert_eq!(world.origin().count(), 1);
     }
 }
+
+/// W3C Edge Architecture §2: for the cache nearest the origin, and nobody behind it.
+#[tokio::test]
+async fn surrogate_control_reaches_no_client_and_counts_all_the_same() {
+    let world = World::start().await;
+    let answer = |status| Answer::status(status).header("ETag", "\"1\"").header("Cache-Control", "no-store");
+    let first = answer(200).body("hello").header("Surrogate-Control", "max-age=10");
+    world.origin().then(Expect::get("/a").lacks("if-none-match"), first);
+    world.origin().then(Expect::get("/a").has("if-none-match", "\"1\""), answer(304));
+    world.get("/a").await.assert_stored(200, "hello").assert_lacks("surrogate-control");
+    world.get("/a").await.assert_hit(200, "hello").assert_lacks("surrogate-control");
+    world.advance(10);
+    // The 304 leaves it out, so that it is still what the origin says (RFC 9111 §3.2).
+    world.get("/a").await.assert(200, "hello").assert_lacks("surrogate-control");
+    world.advance(9);
+    world.get("/a").await.assert_hit(200, "hello").assert_header("cache-control", "no-store");
+}
+
+#[tokio::test]
+async fn surrogate_control_of_what_is_not_stored_reaches_no_client_either() {
+    let world = World::start().await;
+    world.origin().always("/a", Answer::ok("mine").header("Surrogate-Control", "no-store"));
+    world.get("/a").await.assert_not_stored(200, "mine").assert_lacks("surrogate-control");
+    world.client().request("HEAD", "/a").send().await.assert(200, "").assert_lacks("surrogate-control");
+}
+
+/// RFC 9110 §7.6.1: Connection must not name what is for everybody, and an origin that does loses nothing by it.
+#[tokio::test]
+async fn a_connection_that_names_the_validator_does_not_take_it_away() {
+    let world = World::start().await;
+    let answer =
+        Answer::fresh("hello", 60).header("ETag", "\"1\"").header("Connection", "ETag, Cache-Control, X-Hop");
+    world.origin().always("/a", answer.header("X-Hop", "1"));
+    for _ in 0..2 {
+        world.get("/a").await.assert(200, "hello").assert_header("etag", "\"1\"").assert_lacks("x-hop");
+    }
+    assert_eq!(world.origin().count(), 1);
+}
+
+/// RFC 9111 §5.2.1.5: nothing of the exchange is kept, and nothing else changes.
+#[tokio::test]
+async fn a_no_store_request_leaves_the_cache_as_it_was() {
+    let site = "[site.cache]\nstale_while_revalidate = \"60s\"\nstale_if_error = \"1h\"";
+    let world = World::with_site(site).await;
+    let private = || world.client().get("/a").header("Cache-Control", "no-store");
+    let mut version = 0;
+    world.origin().on("/a", move |_| {
+        version += 1;
+        Answer::fresh(format!("version {version}"), 10)
+    });
+    private().send().await.assert_not_stored(200, "version 1");
+    world.get("/a").await.assert_stored(200, "version 2");
+    private().send().await.assert_hit(200, "version 2");
+    world.advance(15);
+    private().send().await.assert(200, "version 2");
+    assert_eq!(world.origin().count(), 2, "what it may not keep is not fetched behind its back");
+    world.advance(60);
+    private().send().await.assert_not_stored(200, "version 3");
+    world.origin().die().await;
+    world.get("/a").await.assert(200, "version 2");
+}
+
+#[tokio::test]
+async fn what_a_no_store_request_brings_is_waited_for_by_nobody() {
+    let world = World::start().await;
+    let gate = Gate::new("the private answer");
+    let private = Answer::fresh("mine", 60).head_after(&gate);
+    world.origin().then(Expect::get("/a").has("cache-control", "no-store"), private);
+    world.origin().then(Expect::get("/a").lacks("cache-control"), Answer::fresh("ours", 60));
+    let slow = tokio::spawn(world.client().get("/a").header("Cache-Control", "no-store").send());
+    world.origin().got(1).await;
+    world.get("/a").await.assert_stored(200, "ours");
+    gate.open();
+    slow.await.unwrap().assert_not_stored(200, "mine");
+    world.get("/a").await.assert_hit(200, "ours");
+}

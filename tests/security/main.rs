@@ -12,6 +12,7 @@ mod world;
 
 mod limits;
 mod malformed;
+mod origin_framing;
 mod poisoning;
 mod smuggling;
 mod tls;

@@ -74,6 +74,12 @@ impl Answer {
         Self { head, framing: Framing::UntilClose, ..Self::status(200) }
     }
 
+    /// The connection stays open behind an answer of exactly these bytes.
+    pub fn kept_open(mut self) -> Self {
+        self.framing = Framing::Length;
+        self
+    }
+
     /// Accepts the request and never says a word.
     pub fn silence() -> Self {
         Self { head: Head::Silence, ..Self::status(200) }

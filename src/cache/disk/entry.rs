@@ -19,6 +19,7 @@ use super::record::Kind;
 use super::wire::{Reader, Writer};
 use crate::http::time::Time;
 use crate::policy::freshness::Freshness;
+use crate::policy::stored_head::hold_back;
 
 /// Something to keep. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -140,8 +141,9 @@ fn write_meta(writer: &mut Writer, meta: &Meta) {
     writer.bytes(&meta.key);
     writer.option(meta.variant.as_ref(), write_variant);
     writer.u16(meta.status.as_u16());
-    writer.count(meta.head.len());
-    for (name, value) in &meta.head {
+    let fields = || meta.head.iter().chain(meta.held_back.iter().flat_map(|held| held.iter()));
+    writer.count(fields().count());
+    for (name, value) in fields() {
         writer.bytes(name.as_str().as_bytes());
         writer.bytes(value.as_bytes());
     }
@@ -166,12 +168,14 @@ fn read_meta(reader: &mut Reader<'_>) -> Option<Meta> {
         let value = HeaderValue::from_bytes(reader.bytes()?).ok()?;
         head.try_append(name, value).ok()?;
     }
+    let held_back = Some(hold_back(&mut head)).filter(|held| !held.is_empty()).map(Box::new);
     Some(Meta {
         key,
         variant,
         status,
         head: compact_head(&head),
         upstream_status: reader.option(|reader| HeaderValue::from_bytes(reader.bytes()?).ok())?,
+        held_back,
         freshness: read_freshness(reader)?,
         modified: reader.option(Reader::u64)?.map(Time),
         dated: reader.option(Reader::u64)?.map(Time),
@@ -262,6 +266,7 @@ fn read_freshness(reader: &mut Reader<'_>) -> Option<Freshness> {
 mod tests {
     use super::super::super::object::WholeBuilder;
     use super::*;
+    use crate::policy::stored_head::NOT_FOR_CLIENTS;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -309,6 +314,10 @@ mod tests {
                     variant,
                     status: StatusCode::from_u16(status).unwrap(),
                     head,
+                    held_back: upstream.as_ref().map(|value| {
+                        let value = HeaderValue::from_str(value).unwrap();
+                        Box::new(NOT_FOR_CLIENTS.map(|name| (name, value.clone())).into_iter().collect())
+                    }),
                     upstream_status: upstream.map(|value| HeaderValue::from_str(&value).unwrap()),
                     freshness,
                     modified: modified.map(Time),

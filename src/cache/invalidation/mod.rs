@@ -18,6 +18,8 @@
 //! | `metrics` | what is counted |
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod generation;
 mod log;
 mod marks;

@@ -39,10 +39,10 @@ pub fn begin(shared: &Arc<Shared>, plan: &Plan, meta: Meta, manifest: Manifest, 
     // Claimed before anybody can know of it.
     let producer = (!indices.is_empty()).then(|| Producer::claim(shared, &manifest, indices, AHEAD + 1));
     let producer = producer.flatten();
-    if purged::store(shared, &plan.key, &plan.outgoing.route, Arc::clone(&object)) {
-        shared.cache_metrics.stores.inc();
-    } else {
-        shared.cache_metrics.not_stored.with_label_values(&["purged"]).inc();
+    let store = || purged::store(shared, &plan.key, &plan.outgoing.route, Arc::clone(&object));
+    match shared.unless_changed(&plan.key, plan.outgoing.since, store) {
+        Ok(()) => shared.cache_metrics.stores.inc(),
+        Err(by) => shared.cache_metrics.not_stored.with_label_values(&[by.as_str()]).inc(),
     }
     let interest = producer.as_ref().map(Producer::interest);
     Begun {

@@ -236,6 +236,8 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
         "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
         "Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
         "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: gzip\r\n\r\na",
+        "Content-Length: 1\r\nTransfer-Encoding: identity\r\n\r\na",
     ] {
         let server = Server::start(move |_, _, _| Act::Reply(format!("HTTP/1.1 200 OK\r\n{fields}"))).await;
         let world = World::new(pool(&[server.address]));
@@ -246,6 +248,24 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
         let server = Server::start(move |_, _, _| Act::Reply(junk.into())).await;
         let error = World::new(pool(&[server.address])).get("/").await.unwrap_err();
         assert_eq!(error.refusal().as_str(), "origin_broken", "{junk:?}");
+    }
+}
+
+/// Neither a length nor chunks: all that comes is one body, and the connection has served its turn.
+#[tokio::test]
+async fn a_body_until_close_is_the_last_on_its_connection() {
+    let second = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    for coding in ["", "Transfer-Encoding: identity\r\n", "Transfer-Encoding: foo\r\n"] {
+        let server = Server::start(move |connection, _, _| match connection {
+            0 => Act::ReplyAndClose(format!("HTTP/1.1 200 OK\r\n{coding}\r\na{second}")),
+            _ => ok("b"),
+        })
+        .await;
+        let world = World::new(pool(&[server.address]));
+        assert_eq!(world.get("/").await.unwrap().1, format!("a{second}"), "{coding:?}");
+        assert_eq!(world.client.connections().idle_count(), 0, "{coding:?}");
+        assert_eq!(world.get("/").await.unwrap().1, "b", "{coding:?}");
+        assert_eq!((server.requests(), server.connections()), (2, 2), "{coding:?}");
     }
 }
 

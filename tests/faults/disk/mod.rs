@@ -12,7 +12,7 @@
 mod client;
 mod crash;
 mod damage;
-mod edge;
+pub mod edge;
 mod limits;
 mod origin;
 mod purge;

@@ -119,6 +119,7 @@ fn object(name: &str, body: &[u8]) -> Object {
             status: StatusCode::OK,
             head,
             upstream_status: None,
+            held_back: None,
             freshness,
             modified: None,
             dated: None,
