@@ -14,3 +14,6 @@ pub mod config; // edge.toml and the environment, validated
 pub mod telemetry; // metrics, access log, tracing
 pub mod admin; // the operator's listener: metrics, health, purges, what is cached
 pub mod cli; // serve, check, sign, purge, completions
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing; // what the fuzzers run, and the tests too

@@ -2,6 +2,8 @@
 //! `docs/admin-api.yaml` lists the paths.
 
 mod asked; // the JSON that operators send
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard; // who may change state
 mod index; // the page of links at `/`
 mod readiness; // named reasons not to send traffic here

@@ -31,6 +31,8 @@ impl Fields {
     pub const FRAMING: Fields = Fields(1 << 9);
     /// `Via`.
     pub const VIA: Fields = Fields(1 << 10);
+    /// `Origin`.
+    pub const ORIGIN: Fields = Fields(1 << 11);
 
     /// Whether any of `kinds` is there.
     pub const fn has(self, kinds: Fields) -> bool {
@@ -123,38 +125,64 @@ fn classify(name: &str) -> (Fields, Option<u16>) {
         "authorization" => (NONE, Some(AUTHORIZATION)),
         "expect" => (Fields::EXPECT, None),
         "via" => (Fields::VIA, None),
+        "origin" => (Fields::ORIGIN, None),
         "forwarded" => (Fields::FORWARDED, None),
-        "front-end-https" => (Fields::STEERING, None),
         "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => (Fields::FORWARDED, None),
-        _ if name.starts_with("x-") && is_steering(name) => (Fields::STEERING, None),
+        _ if is_steering(name) => (Fields::STEERING, None),
         _ => (NONE, None),
     }
 }
 
-/// Whether a field could make an origin answer for another resource than the key says: the classic means of
-/// cache poisoning. They never reach an origin.
+/// Whether a field could make an origin answer for another resource, or another client, than the key says: the classic
+/// means of cache poisoning. They never reach an origin.
+///
+/// Among them is every name with an underscore. CGI, WSGI and their like write names with underscores for hyphens, so
+/// that `X_Forwarded_Host` is X-Forwarded-Host to the application behind, and no table of names would see it; nginx and
+/// Apache drop them for the same reason.
 pub fn is_steering(name: &str) -> bool {
-    let forwarding = matches!(name, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host");
-    (name.starts_with("x-forwarded-") && !forwarding)
-        || name.starts_with("x-original-")
-        || name.starts_with("x-rewrite-")
+    name.contains('_')
+        || match name.strip_prefix("x-") {
+            Some(rest) => is_steering_extension(rest),
+            None => matches!(
+                name,
+                "cf-connecting-ip"
+                    | "client-ip"
+                    | "fastly-client-ip"
+                    | "forwarded-for"
+                    | "front-end-https"
+                    // HTTP_PROXY to what runs as CGI (CVE-2016-5385).
+                    | "proxy"
+                    // Makes an application write ESI into its pages, which this cache would hand out as it is.
+                    | "surrogate-capability"
+                    | "true-client-ip"
+            ),
+        }
+}
+
+/// Of a name, what follows its `x-`.
+fn is_steering_extension(name: &str) -> bool {
+    let forwarding = matches!(name, "forwarded-for" | "forwarded-proto" | "forwarded-host");
+    (name.starts_with("forwarded") && !forwarding)
+        || name.starts_with("original-")
+        || name.starts_with("rewrite-")
         || matches!(
             name,
-            "x-host"
-                | "x-http-host-override"
-                | "x-http-method"
-                | "x-http-method-override"
-                | "x-method-override"
-                | "x-real-ip"
-                | "x-client-ip"
-                | "x-cluster-client-ip"
-                | "x-true-client-ip"
-                | "x-url-scheme"
-                | "x-scheme"
-                | "x-proxy-url"
-                | "x-override-url"
-                | "x-backend-host"
-                | "front-end-https"
+            "host"
+                | "http-host-override"
+                | "http-method"
+                | "http-method-override"
+                | "method-override"
+                | "real-ip"
+                | "client-ip"
+                | "cluster-client-ip"
+                | "remote-addr"
+                | "remote-ip"
+                | "true-client-ip"
+                | "url-scheme"
+                | "scheme"
+                | "proxy-url"
+                | "override-url"
+                | "backend-host"
         )
 }
 
@@ -195,6 +223,13 @@ mod tests {
             ("x-rewrite-url", Fields::STEERING),
             ("x-http-method-override", Fields::STEERING),
             ("x-host", Fields::STEERING),
+            ("x-forwarded", Fields::STEERING),
+            ("x_forwarded_host", Fields::STEERING),
+            ("x-forwarded_host", Fields::STEERING),
+            ("content_length", Fields::STEERING),
+            ("proxy", Fields::STEERING),
+            ("true-client-ip", Fields::STEERING),
+            ("surrogate-capability", Fields::STEERING),
             ("front-end-https", Fields::STEERING),
             ("cache-control", Fields::CACHE_CONTROL),
             ("pragma", Fields::CACHE_CONTROL),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
@@ -200,6 +200,9 @@ pub fn sanitize(
     if fields.has(Fields::STEERING) {
         fields::strip_steering(&mut headers);
     }
+    if fields.has(Fields::COOKIE) {
+        join_cookies(&mut headers);
+    }
     let target = Target::new(path_and_query(&method, &uri)?)?;
     let body = Some(body);
     let peer = Arc::clone(peer);
@@ -243,8 +246,26 @@ fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// One Cookie line for several: HTTP/2 clients split it, HTTP/1 origins must not see that (RFC 9113 §8.2.3), and one that
+/// reads only the first line would see another request than the key does.
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Bytes of field values stay valid when joined by ASCII.
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
 /// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
-fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) -> Result<Host, Refusal> {
+pub(crate) fn host(
+    uri: &http::Uri,
+    headers: &HeaderMap,
+    version: Version,
+    scheme: Scheme,
+) -> Result<Host, Refusal> {
     let one = matches!(version, Version::HTTP_10 | Version::HTTP_11);
     if one && uri.authority().is_some() && uri.scheme().is_none() {
         // Authority form is for CONNECT (RFC 9112 §3.2.3).
@@ -266,7 +287,7 @@ fn host(uri: &http::Uri, headers: &HeaderMap, version: Version, scheme: Scheme) 
     }
 }
 
-fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
+pub(crate) fn path_and_query(method: &Method, uri: &http::Uri) -> Result<PathAndQuery, Refusal> {
     match uri.path_and_query() {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
         Some(target) if target.as_str() == "*" => {

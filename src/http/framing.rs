@@ -53,7 +53,8 @@ impl HeadScan {
             let rest = head.get(self.line..).unwrap_or_default();
             let Some(length) = memchr::memchr(b'\n', rest) else {
                 if self.lines == 0 {
-                    self.target = target(rest).len();
+                    // The CR of a line end that is cut in two is no part of a target, not even where no version follows.
+                    self.target = target(rest.strip_suffix(b"\r").unwrap_or(rest)).len();
                 }
                 return None;
             };

@@ -1,6 +1,7 @@
 //! Decisions over values: what RFC 9111 and RFC 9110 say, as functions of a head and a time.
 
 pub mod conditional;
+pub mod cors;
 pub mod decide;
 pub mod freshness;
 pub mod invalidate;
@@ -13,8 +14,8 @@ pub mod storable;
 pub mod stored_head;
 pub mod update;
 
-#[cfg(test)]
-mod testing {
+#[cfg(any(test, fuzzing))]
+pub(crate) mod testing {
     use std::time::Duration;
 
     use crate::config::{CacheRules, QueryKey};

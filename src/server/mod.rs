@@ -11,6 +11,8 @@ mod clock;
 mod connection;
 mod drain;
 mod drive;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod h2;
 mod handler;
 mod handshake;

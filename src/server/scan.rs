@@ -206,6 +206,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_end_that_is_cut_in_two_makes_no_target_longer() {
+        let text = format!("GET {}\r\n\r\n", "a".repeat(64));
+        let mut cut = scan();
+        text.as_bytes().chunks(1).for_each(|byte| assert_eq!(cut.feed(byte), 1));
+        assert_eq!((cut.refused(), cut.heads()), (None, 1));
+        assert_eq!(whole(text.as_bytes()), (text.len(), None));
+    }
+
+    #[test]
     fn what_stands_before_a_refusal_passes() {
         let good = b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc";
         let chunked =

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::uri::Authority;
@@ -38,11 +39,16 @@ pub struct Service<H> {
     pub redirect: Option<u16>,
     /// HTTP/1: who has the connection when hyper is done with it.
     pub takeover: Mutex<Option<Takeover>>,
+    /// A request of it was HTTP/1.0, where the end of the connection can end a body.
+    pub old: AtomicBool,
 }
 
 impl<H: Handler> Service<H> {
     /// Answers one request of HTTP/1.
     pub fn call(self: &Arc<Self>, request: Request<Incoming>) -> Called<H::Body> {
+        if request.version() == Version::HTTP_10 {
+            self.old.store(true, Ordering::Relaxed);
+        }
         let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         match self.answer(request.map(ClientBody::Http1)) {
             Answer::Now(response) => Called::now(self.keep_takeover(response)),

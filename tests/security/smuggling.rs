@@ -96,3 +96,18 @@ async fn h2_fields_that_would_frame_an_http1_request_do_not_pass() {
         assert!(received.body.is_empty(), "{}", received.head);
     }
 }
+
+/// RFC 9113 §8.3.1: a Host beside `:authority` must say the same, or the origin might believe the other one.
+#[tokio::test]
+async fn an_h2_host_that_differs_from_the_authority_is_refused() {
+    let world = with_post().await;
+    let h2 = world.h2().await;
+    for other in ["other.example", "test.example:1", "test.example, other.example", "test.example/x", ""] {
+        // A stream that is reset is refused as well.
+        if let Ok(seen) = h2.request("GET", "/seen", &[("host", other)]).await {
+            seen.assert_refused(400, "bad_host");
+        }
+    }
+    assert_eq!(world.origin().count(), 0);
+    h2.request("GET", "/seen", &[("host", "TEST.example")]).await.unwrap().assert(200, "/seen");
+}

@@ -25,6 +25,8 @@
 mod doorkeeper;
 mod entry;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 mod log;
 pub mod metrics;

@@ -138,7 +138,7 @@ impl Vendor {
 
 /// Whether a container agent may be there, as AWS' tools decide it: anybody over https, but over http, by which the
 /// token and the keys would be read on the way, only this machine and the agents' own addresses.
-fn may_be_asked(url: &str) -> bool {
+pub(super) fn may_be_asked(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let near = match host.parse::<IpAddr>() {
@@ -208,13 +208,13 @@ async fn exchange(
     }
 }
 
-fn from_json(text: &str) -> Option<Grant> {
+pub(super) fn from_json(text: &str) -> Option<Grant> {
     let all: serde_json::Value = serde_json::from_str(text).ok()?;
     grant(&|name| all.get(name)?.as_str().map(str::to_owned), "Token")
 }
 
 /// STS' elements hold only text without entities, so the first element of a name is looked for and nothing more.
-fn from_xml(text: &str) -> Option<Grant> {
+pub(super) fn from_xml(text: &str) -> Option<Grant> {
     let element = |name: &str| {
         let rest = text.split_once(&format!("<{name}>"))?.1;
         Some(rest.split_once('<')?.0.trim().to_owned())
