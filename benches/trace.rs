@@ -1,7 +1,8 @@
 //! What the caching policy is worth: a trace replayed through Seawall's own tiers, and through other policies with as
 //! many bytes; docs/disk-cache.md has the tables.
 //!
-//!     cargo bench --bench trace                                 about two minutes on one core
+//!     cargo bench --bench trace                                 all of it: five minutes
+//!     cargo bench --bench trace -- traces=zipf                  one and a half
 //!     cargo bench --bench trace -- requests=2000000 alpha=1.0   another trace
 //!
 //! Arguments are `name=value`: what `benches/trace/generate.rs` lists, and `memory` and `disk` (bytes of the tiers),

@@ -24,6 +24,7 @@ use seawall::cache::object::{Content, Meta, Object, PIECE, Touched, Whole};
 use seawall::cache::variants::Variants;
 use seawall::config::{self, Admission, Config, Disk};
 use seawall::edge::authorize::authorize;
+use seawall::edge::changes::Changes;
 use seawall::edge::clock::Clock;
 use seawall::edge::fields::Fields;
 use seawall::edge::keyed::{Keyed, keyed};
@@ -90,6 +91,7 @@ impl Edge {
             disk,
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(&registry).unwrap())),
             purgers: Purgers::new(&config.admin),
+            changes: Changes::default(),
             fills: Arc::default(),
             flights: Arc::default(),
             clock: Clock::manual(Time::system()),
@@ -170,6 +172,7 @@ impl Edge {
         let incoming = Incoming {
             method: Method::GET,
             host: self.host.clone(),
+            port: None,
             target: Target::new(path).unwrap(),
             headers: HeaderMap::new(),
             fields: Fields::default(),
@@ -209,6 +212,7 @@ impl Edge {
             },
             modified: None,
             dated: None,
+            held_back: None,
             tags: Default::default(),
             seen: Seen::new(0),
             touched: Touched::default(),

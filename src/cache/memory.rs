@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
 use super::key::{Key, KeyHash, Prehashed};
 use super::metrics::CacheMetrics;
-use super::object::{Content, Object};
+use super::object::{Content, Meta, Object, Touched, Variant};
 use super::slice::{Manifest, Slice};
 use super::variants::Variants;
 use crate::http::time::Time;
+use crate::http::vary;
+use crate::policy::cors;
 
 /// What moka needs for an entry beyond key and value: measured with `benches/memory_overhead`.
 const ENTRY_OVERHEAD: usize = 320;
@@ -97,13 +100,22 @@ impl MemoryTier {
             return;
         };
         self.entries.insert(key.variant(&variant.selecting), Slot::Object(object));
+        let mut older = None;
         self.entries.entry(key.hash()).and_compute_with(|entry| {
             let known = match entry.map(moka::Entry::into_value) {
                 Some(Slot::Variants(known)) if *known.key == *key.text() => known.with(variant),
+                Some(Slot::Object(before)) if before.meta.is_for(key) => {
+                    older = as_sibling(&before, &variant);
+                    let older = older.iter().filter_map(|older| older.meta.variant.clone());
+                    older.fold(Variants::new(key), |variants, older| variants.with(older)).with(variant)
+                }
                 _ => Variants::new(key).with(variant),
             };
             Op::Put(Slot::Variants(Arc::new(known)))
         });
+        if let Some(older) = older {
+            self.entries.insert(older.place(key), Slot::Object(Arc::new(older)));
+        }
     }
 
     /// Whether something is kept under `hash`; to ask does not count as a use.
@@ -195,6 +207,21 @@ impl MemoryTier {
         self.entries.run_pending_tasks();
         (self.entries.weighted_size(), self.entries.entry_count())
     }
+}
+
+/// The response that was stored before the first that names Origin in Vary: it was asked for without, and is for
+/// requests without, as S3 would have said.
+fn as_sibling(before: &Object, variant: &Variant) -> Option<Object> {
+    if before.meta.variant.is_some() || !cors::only_tell_sites_apart(&variant.names) {
+        return None;
+    }
+    let selecting = vary::selecting_key(&variant.names, &HeaderMap::new())[..].into();
+    let older = Variant { names: variant.names.clone(), selecting };
+    (older != *variant).then(|| {
+        // In this place it is not on disk yet.
+        let meta = Meta { variant: Some(older), touched: Touched::default(), ..before.meta.clone() };
+        Object { meta, body: before.body.clone() }
+    })
 }
 
 fn same_manifest(a: &Content, b: &Content) -> bool {

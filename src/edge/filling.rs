@@ -46,7 +46,7 @@ use super::slicing::asked::Asked;
 use super::slicing::begin::{self, Begun, Brings};
 use super::slicing::part;
 use super::slicing::producer::Producer;
-use super::storing::{Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::{Shared, Worker};
 
 /// How long a key whose response could not be stored is remembered as such.
@@ -116,7 +116,7 @@ pub struct Plan {
     pub range: Option<Asked>,
     /// What the client that began it wants of a cache.
     pub directives: RequestDirectives,
-    /// Filled in when the origin answers, for the log of who began the fill.
+    /// Filled in when the origin has answered or failed, for the log of who began the fill.
     pub trip: Arc<OnceLock<Trip>>,
     /// Filled in with fields that are not stored, and that who began the fill gets all the same.
     pub withheld: Arc<OnceLock<HeaderMap>>,
@@ -137,7 +137,8 @@ impl Plan {
             freshness,
             seen: self.outgoing.seen.clone(),
             confirmed: None,
-            debug: self.outgoing.route.settings.headers.debug,
+            route: &self.outgoing.route,
+            siblings: siblings(shared, &self.key, exchange),
         }
     }
 }
@@ -188,9 +189,10 @@ impl Filling<'_> {
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
-                Err(error) => {
-                    tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    self.failed(&error);
+                Err(failed) => {
+                    tracing::debug!(target: "seawall::origin", error = %failed, "fill failed");
+                    let _ = self.plan.trip.set(failed.trip);
+                    self.failed(&failed.error);
                     return None;
                 }
             };
@@ -321,12 +323,14 @@ impl Filling<'_> {
         self.not_stored(refused);
         let shared = &self.worker.shared;
         let of_request = NoStore::of_word(refused).is_some_and(NoStore::is_of_request);
-        if self.plan.stale.is_some() && !status.is_server_error() && !of_request {
+        // An answer to the client's own conditions or range does not say that the whole could not be kept, nor does
+        // no-store.
+        let of_part = matches!(status.as_u16(), 304 | 412 | 416);
+        if self.plan.stale.is_some() && !status.is_server_error() && !of_part && !of_request {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
-        // A 304 to the client's own conditions does not say that the whole could not be kept, nor does no-store.
-        if status != StatusCode::NOT_MODIFIED && refused != NoStore::RequestNoStore.as_str() {
+        if !of_part && refused != NoStore::RequestNoStore.as_str() {
             shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));

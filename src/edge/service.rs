@@ -12,7 +12,6 @@ use crate::cache::object::{Content, Object};
 use crate::http::cache_status::Fwd;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
-use crate::http::vary;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
@@ -33,6 +32,7 @@ use super::refuse::Refused;
 use super::respond::{Answer, Served, as_it_came, from_arriving, from_part, from_whole};
 use super::route::route;
 use super::sanitize::{Incoming, sanitize};
+use super::selecting::{place_of_site, selecting, suits};
 use super::slicing::asked::Asked;
 use super::slicing::{own, part};
 use super::tunnel;
@@ -374,7 +374,9 @@ impl Worker {
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(filling::run(self.clone(), plan, leading, sender));
         let told = fill.told().await;
-        recording::trip(pending, trip.get());
+        if let Some(trip) = trip.get() {
+            recording::trip(pending, trip);
+        }
         match told {
             Progress::Released(_) => {
                 // A fill that is abandoned without a response has panicked.
@@ -422,11 +424,15 @@ impl Worker {
                 return Followed::Purged;
             }
             if let Some(variant) = &meta.variant {
-                let wanted = vary::selecting_key(&variant.names, &keyed.request.incoming().headers);
+                let wanted = selecting(keyed, &self.shared, &variant.names);
                 if wanted[..] != variant.selecting[..] {
                     metrics.released.with_label_values(&["other_variant"]).inc();
                     return Followed::OtherVariant(keyed.key.variant(&wanted));
                 }
+            }
+            if !suits(meta, keyed) {
+                metrics.released.with_label_values(&["other_variant"]).inc();
+                return Followed::OtherVariant(place_of_site(keyed, &self.shared));
             }
         }
         if let Progress::Settled(settled) = &progress

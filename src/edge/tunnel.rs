@@ -56,11 +56,12 @@ pub async fn pass(worker: &Worker, keyed: &Keyed, pending: &mut Pending) -> Resu
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let mut request = outgoing.with_body(RequestBody::Empty);
     request.upgrade = keyed.request.incoming().upgrade.clone();
-    let mut response = worker.client.fetch(outgoing.pool, request).await.map_err(|error| {
-        tracing::debug!(target: "seawall::origin", %error, "upgrade failed");
-        Refused::from(error.refusal())
+    let mut response = worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+        tracing::debug!(target: "seawall::origin", error = %failed, "upgrade failed");
+        recording::trip(pending, &failed.trip);
+        Refused::from(failed.refusal())
     })?;
-    recording::trip(pending, Some(&response.trip));
+    recording::trip(pending, &response.trip);
     let answer = match response.tunnel.take() {
         None => passing::respond(worker, keyed, response, Fwd::Bypass, "upgrade"),
         Some(tunnel) => {

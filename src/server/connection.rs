@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -136,6 +137,7 @@ pub async fn serve<H: Handler>(
         server_name: worker.server_name.clone(),
         redirect: listener.redirect,
         takeover: Mutex::new(None),
+        old: AtomicBool::new(false),
     });
     if service.peer.http2 {
         http2(stream, prefix, service, &worker).await
@@ -166,6 +168,8 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
         service.handler.refuse(refusal, &service.peer);
     }
     match end {
+        // To HTTP/1.0 the end of the connection may be the end of a body: one that broke off must not look whole.
+        End::Done(Err(error)) if error.is_user() && service.old.load(Ordering::Relaxed) => io.reset(),
         End::Done(result) => {
             if let Err(error) = result {
                 tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/1 connection");

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::uri::Authority;
@@ -37,6 +38,8 @@ pub struct Service<H> {
     pub redirect: Option<u16>,
     /// HTTP/1: who has the connection when hyper is done with it.
     pub takeover: Mutex<Option<Takeover>>,
+    /// A request of it was HTTP/1.0, where the end of the connection can end a body.
+    pub old: AtomicBool,
 }
 
 impl<H: Handler> Service<H> {
@@ -54,6 +57,9 @@ impl<H: Handler> Service<H> {
                 }
                 Err(refusal) => self.refuse(refusal, in_flight),
             });
+        }
+        if request.version() == Version::HTTP_10 {
+            self.old.store(true, Ordering::Relaxed);
         }
         let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         // After a panic nothing of this request is looked at again, so no broken state is.

@@ -35,31 +35,7 @@ impl Edge {
         );
         fs::write(&toml, text).unwrap();
         let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_seawall"))
-            .args(["serve", "--config"])
-            .arg(&toml)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                assert!(!line.contains("panicked"), "the edge: {line}");
-                let _ = sender.send(line);
-            }
-        });
-        let address = |message: &str| loop {
-            let line = receiver.recv_timeout(Duration::from_secs(20)).expect("the edge listens");
-            if line.contains(&format!("\"message\":\"{message}\"")) {
-                let from = line.find("127.0.0.1:").unwrap();
-                let end = line[from..].find(['"', ')']).unwrap();
-                return line[from..from + end].parse().unwrap();
-            }
-        };
-        let (address, admin) = (address("listening"), address("admin listening"));
+        let (child, address, admin) = serve(&toml);
         Self { child, address, admin, ready_after: began.elapsed() }
     }
 
@@ -90,6 +66,36 @@ impl Edge {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// Starts the binary with this file and waits until it listens: the process, its listener, its admin listener.
+pub fn serve(toml: &Path) -> (Child, SocketAddr, SocketAddr) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["serve", "--config"])
+        .arg(toml)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            assert!(!line.contains("panicked"), "the edge: {line}");
+            let _ = sender.send(line);
+        }
+    });
+    let address = |message: &str| loop {
+        let line = receiver.recv_timeout(Duration::from_secs(20)).expect("the edge listens");
+        if line.contains(&format!("\"message\":\"{message}\"")) {
+            let from = line.find("127.0.0.1:").unwrap();
+            let end = line[from..].find(['"', ')']).unwrap();
+            return line[from..from + end].parse().unwrap();
+        }
+    };
+    let (address, admin) = (address("listening"), address("admin listening"));
+    (child, address, admin)
 }
 
 impl Drop for Edge {

@@ -9,7 +9,7 @@
 mod client;
 mod crash;
 mod damage;
-mod edge;
+pub mod edge;
 mod origin;
 mod purge;
 mod random;
