@@ -94,7 +94,6 @@ impl Edge {
             fills: Arc::default(),
             filling: Budget::new(64 << 20),
             flights: Arc::default(),
-            filling: Budget::new(64 << 20),
             clock: Clock::manual(Time::system()),
             cache_metrics,
             server_name: "edge-1".into(),
