@@ -18,6 +18,8 @@ impl Readiness {
     pub const DRAINING: &'static str = "draining";
     /// Impaired while the disk tier can't be used: hits come from RAM, everything else from the origin.
     pub const DISK_CACHE: &'static str = "disk_cache";
+    /// Impaired while purges can't be written: they are in effect, and would not outlive a restart.
+    pub const PURGE_LOG: &'static str = "purge_log";
 
     /// Not ready, because it is [`STARTING`](Self::STARTING): who opens the listeners clears that.
     pub fn new() -> Self {

@@ -12,6 +12,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::budget::Reserved;
+
 /// Why a body will never be whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
@@ -52,6 +54,8 @@ struct State {
     /// Counts how often `waiting` was emptied, so that a reader knows whether its place in it still holds.
     round: u64,
     producer: Option<Waker>,
+    /// Memory that was set aside for it.
+    reserved: Option<Reserved>,
 }
 
 impl State {
@@ -99,6 +103,16 @@ impl Growing {
         let wakers = state.wake_readers();
         drop(state);
         wake_all(wakers);
+    }
+
+    /// It may hold so much, for as long as anybody reads it.
+    pub fn hold(&self, reserved: Reserved) {
+        self.state.lock().reserved = Some(reserved);
+    }
+
+    /// Whether it may hold so many bytes.
+    pub fn may_hold(&self, bytes: u64) -> bool {
+        self.state.lock().reserved.as_mut().is_none_or(|reserved| reserved.grow_to(bytes))
     }
 
     /// From now on keeps only the newest `bytes`.

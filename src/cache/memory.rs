@@ -1,20 +1,28 @@
 //! The RAM tier: moka with a byte weigher.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::HeaderMap;
 use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
 use super::key::{Key, KeyHash, Prehashed};
 use super::metrics::CacheMetrics;
-use super::object::{Content, Object};
+use super::object::{Content, Meta, Object, Touched, Variant};
 use super::slice::{Manifest, Slice};
 use super::variants::Variants;
 use crate::http::time::Time;
+use crate::http::vary;
+use crate::policy::cors;
 
 /// What moka needs for an entry beyond key and value: measured with `benches/memory_overhead`.
 const ENTRY_OVERHEAD: usize = 320;
+
+/// Bytes that may come before moka is made to evict. By itself it does so after some dozens of entries, whatever
+/// their weight: of large bodies that is more than many a tier's capacity.
+const UNSETTLED: u64 = 4 << 20;
 
 /// What is kept under a hash.
 #[derive(Debug, Clone)]
@@ -55,6 +63,8 @@ impl Slot {
 pub struct MemoryTier {
     entries: Cache<KeyHash, Slot, Prehashed>,
     capacity: u64,
+    /// Bytes that came since moka was last made to evict.
+    unsettled: Arc<AtomicU64>,
 }
 
 impl MemoryTier {
@@ -74,7 +84,16 @@ impl MemoryTier {
                 }
             })
             .build_with_hasher(Prehashed);
-        Self { entries, capacity }
+        Self { entries, capacity, unsettled: Arc::default() }
+    }
+
+    /// So many bytes are about to come, or have just come.
+    fn settle(&self, weight: usize) {
+        let unsettled = self.unsettled.fetch_add(weight as u64, Ordering::Relaxed) + weight as u64;
+        if unsettled >= UNSETTLED.min(self.capacity / 16) {
+            self.unsettled.store(0, Ordering::Relaxed);
+            self.entries.run_pending_tasks();
+        }
     }
 
     /// What is kept under `hash`.
@@ -92,18 +111,33 @@ impl MemoryTier {
 
     /// Stores `object` as the newest response of `key`, and as a variant of it if it varies.
     pub fn store(&self, key: &Key, object: Arc<Object>) {
+        let weight = object.weight();
+        self.put(key, object);
+        self.settle(weight);
+    }
+
+    fn put(&self, key: &Key, object: Arc<Object>) {
         let Some(variant) = object.meta.variant.clone() else {
             self.entries.insert(key.hash(), Slot::Object(object));
             return;
         };
         self.entries.insert(key.variant(&variant.selecting), Slot::Object(object));
+        let mut older = None;
         self.entries.entry(key.hash()).and_compute_with(|entry| {
             let known = match entry.map(moka::Entry::into_value) {
                 Some(Slot::Variants(known)) if *known.key == *key.text() => known.with(variant),
+                Some(Slot::Object(before)) if before.meta.is_for(key) => {
+                    older = as_sibling(&before, &variant);
+                    let older = older.iter().filter_map(|older| older.meta.variant.clone());
+                    older.fold(Variants::new(key), |variants, older| variants.with(older)).with(variant)
+                }
                 _ => Variants::new(key).with(variant),
             };
             Op::Put(Slot::Variants(Arc::new(known)))
         });
+        if let Some(older) = older {
+            self.entries.insert(older.place(key), Slot::Object(Arc::new(older)));
+        }
     }
 
     /// Whether something is kept under `hash`; to ask does not count as a use.
@@ -121,6 +155,7 @@ impl MemoryTier {
                 Op::Nop
             }
         });
+        self.settle(here.weight());
         here
     }
 
@@ -147,7 +182,9 @@ impl MemoryTier {
 
     /// Keeps a slice. A full tier may refuse it.
     pub fn store_slice(&self, slice: Arc<Slice>) {
+        let weight = slice.weight();
         self.entries.insert(slice.of.place(slice.index), Slot::Slice(slice));
+        self.settle(weight);
     }
 
     /// Forgets the object in slices that was found to have changed, unless another has taken its place.
@@ -197,6 +234,57 @@ impl MemoryTier {
     }
 }
 
+/// The response that was stored before the first that names Origin in Vary: it was asked for without, and is for
+/// requests without, as S3 would have said.
+fn as_sibling(before: &Object, variant: &Variant) -> Option<Object> {
+    if before.meta.variant.is_some() || !cors::only_tell_sites_apart(&variant.names) {
+        return None;
+    }
+    let selecting = vary::selecting_key(&variant.names, &HeaderMap::new())[..].into();
+    let older = Variant { names: variant.names.clone(), selecting };
+    (older != *variant).then(|| {
+        // In this place it is not on disk yet.
+        let meta = Meta { variant: Some(older), touched: Touched::default(), ..before.meta.clone() };
+        Object { meta, body: before.body.clone() }
+    })
+}
+
 fn same_manifest(a: &Content, b: &Content) -> bool {
     matches!((a, b), (Content::Sliced(a), Content::Sliced(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::KeyText;
+    use super::super::object::Whole;
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderValue;
+    use std::sync::atomic::AtomicBool;
+
+    /// A slice of 256 KiB that says when it is let go.
+    fn slice(index: u64) -> Arc<Slice> {
+        let key = Key::new(KeyText::from_slice(b"h/a"));
+        let etag = HeaderValue::from_static("\"a\"");
+        let size = 256 * 1024;
+        let of = Arc::new(Manifest::new(&key, None, Some(&etag), size * 10_000, size, 0).unwrap());
+        let body = Whole::from_pieces(vec![Bytes::from(vec![7; size as usize])]).unwrap();
+        Arc::new(Slice { of, index, body, touched: Default::default() })
+    }
+
+    #[test]
+    fn large_bodies_do_not_wait_to_be_evicted() {
+        let metrics = CacheMetrics::register(&prometheus::Registry::new()).unwrap();
+        let tier = MemoryTier::new(2 << 20, &metrics);
+        let mut known = Vec::new();
+        let over = AtomicBool::new(false);
+        for index in 0..100 {
+            let slice = slice(index);
+            known.push(Arc::downgrade(&slice));
+            tier.store_slice(slice);
+            let held = known.iter().filter(|slice| slice.strong_count() > 0).count();
+            over.fetch_or(held * 256 * 1024 > (2 << 20) + 256 * 1024, Ordering::Relaxed);
+        }
+        assert!(!over.into_inner(), "more than its capacity was held");
+    }
 }

@@ -9,11 +9,13 @@
 //! | `slice` | a large body in pieces, and the manifest that ties them |
 //! | `disk` | the SSD tier |
 //! | `growing` | a body that is read while it arrives |
+//! | `budget` | memory for what is on its way |
 //! | `fill` | an origin fetch that many requests wait for |
 //! | `invalidation` | the log of purges, and what follows from it for an object |
 //! | `flight` | slices on their way, for all who want them |
 //! | `metrics` | sizes, evictions, fills |
 
+pub mod budget;
 pub mod disk;
 pub mod fill;
 pub mod flight;

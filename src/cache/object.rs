@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -19,9 +19,15 @@ use crate::policy::freshness::Freshness;
 /// A whole body is kept in pieces of at most this many bytes, so that no allocation is huge.
 pub const PIECE: usize = 256 * 1024;
 
-/// What is known of a response apart from its body.
+/// What is known of a response apart from its body. What every hit touches comes first: with that order kept, it lies
+/// next to the counters of an `Arc<Object>`.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Meta {
+    /// How often it was served from the cache.
+    pub touched: Touched,
+    /// The last purge that has been applied to it.
+    pub seen: Seen,
     /// Text of the key it was stored under.
     pub key: Box<[u8]>,
     /// What the response varies on, and the values it was selected by; `None` without Vary.
@@ -43,36 +49,53 @@ pub struct Meta {
     pub dated: Option<Time>,
     /// What the origin calls it together with others, for purges.
     pub tags: Tags,
-    /// The last purge that has been applied to it.
-    pub seen: Seen,
-    /// Whether it was served from the cache yet.
-    pub touched: Touched,
 }
 
-/// Set by the first hit: an object that was asked for twice may be worth writing to disk.
+/// How often something was served from memory, and whether it was marked for the disk: an object that was asked for
+/// twice may be worth writing.
 #[derive(Debug, Default)]
-pub struct Touched(AtomicBool);
+pub struct Touched(AtomicU64);
+
+/// Of [`Touched`]; the bits below count.
+const MARKED: u64 = 1 << 63;
 
 impl Touched {
-    /// Set already.
+    /// Marked already, never served.
     pub fn yes() -> Self {
-        Self(AtomicBool::new(true))
+        Self(AtomicU64::new(MARKED))
     }
 
-    /// Whether it is set.
+    /// Not marked, and served as often as what it takes the place of.
+    pub fn following(old: &Self) -> Self {
+        Self(AtomicU64::new(old.hits()))
+    }
+
+    /// Whether it is marked.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & MARKED != 0
     }
 
-    /// Whether this is the first call. A hit after the first costs one relaxed load.
+    /// How often it was served.
+    pub fn hits(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) & !MARKED
+    }
+
+    /// Marks it.
+    pub fn set(&self) {
+        self.0.fetch_or(MARKED, Ordering::Relaxed);
+    }
+
+    /// Counts a hit, and marks it: whether it was not yet. A hit after the first costs one relaxed addition, next to
+    /// the counter of references that every hit writes to.
     pub fn first(&self) -> bool {
-        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
+        self.0.fetch_add(1, Ordering::Relaxed) & MARKED == 0
+            && self.0.fetch_or(MARKED, Ordering::Relaxed) & MARKED == 0
     }
 }
 
 impl Clone for Touched {
     fn clone(&self) -> Self {
-        Self(AtomicBool::new(self.0.load(Ordering::Relaxed)))
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
 }
 
@@ -229,6 +252,7 @@ impl Whole {
 
 /// A stored response.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Object {
     /// All but the body.
     pub meta: Meta,
@@ -387,6 +411,24 @@ mod tests {
             assert_eq!(read(from, to), big[from..to], "{from}..{to}");
         }
         assert!(whole.slice_at(whole.len(), 1).is_none());
+    }
+
+    #[test]
+    fn the_first_hit_is_told_from_the_others_and_all_are_counted() {
+        let touched = Touched::default();
+        assert!(touched.first() && !touched.first());
+        assert_eq!((touched.hits(), touched.is_set()), (2, true));
+        let updated = Touched::following(&touched);
+        assert_eq!((updated.hits(), updated.is_set()), (2, false));
+        assert!(updated.first() && !Touched::yes().first());
+        let written = Touched::default();
+        written.set();
+        assert_eq!((written.first(), written.hits()), (false, 1));
+    }
+
+    #[test]
+    fn what_hits_write_lies_together() {
+        assert!(std::mem::offset_of!(Object, meta) == 0 && std::mem::offset_of!(Meta, touched) == 0);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminServer, AdminState, Readiness};
+use crate::cache::budget::Budget;
 use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
 use crate::cache::fill::Fills;
 use crate::cache::flight::Flights;
@@ -111,14 +112,18 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         }
         Origins::start(&config, origin_metrics)?
     };
-    let purges = open_purges(&config, clock.now(), registry)?;
+    let purges = Arc::new(open_purges(&config, clock.now(), registry)?);
+    if disk.is_some() {
+        control.handle().spawn(watch_purges(Arc::clone(&purges), Arc::clone(&readiness)));
+    }
     let shared = Arc::new(Shared {
         sites: Sites::new(&config.sites),
         memory,
         disk: disk.clone(),
-        purges: Arc::new(purges),
+        purges,
         purgers: Purgers::new(&config.admin),
         fills: Arc::new(Fills::default()),
+        filling: Budget::new(fill_memory(&config.cache.memory)),
         flights: Arc::new(Flights::default()),
         changes: Changes::default(),
         clock: clock.clone(),
@@ -235,6 +240,11 @@ impl Running {
     }
 }
 
+/// Bytes for bodies on their way into memory: of each there are two copies, and some of the largest must fit.
+fn fill_memory(memory: &config::Memory) -> u64 {
+    (memory.capacity / 4).max(4 * memory.max_object)
+}
+
 /// Opens the disk tier; that it can't be used is no reason not to serve.
 fn open_disk(config: &config::Disk, memory: &MemoryTier, registry: &Registry) -> Result<DiskTier> {
     let mut options = disk::Options::new(config);
@@ -264,6 +274,26 @@ async fn watch_disk(mut status: watch::Receiver<disk::Status>, readiness: Arc<Re
         if status.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// How often it is looked whether purges can be written, and tried again if not.
+const PURGES_CHECKED: Duration = Duration::from_secs(2);
+
+/// Says in `/readyz` that purges would not outlive a restart, and tries to change that.
+async fn watch_purges(purges: Arc<InvalidationLog>, readiness: Arc<Readiness>) {
+    let mut ticks = tokio::time::interval(PURGES_CHECKED);
+    loop {
+        ticks.tick().await;
+        if !purges.is_durable() {
+            readiness.impair(Readiness::PURGE_LOG, true);
+        }
+        let retried = Arc::clone(&purges);
+        let mended = tokio::task::spawn_blocking(move || retried.retry()).await;
+        if let Ok(Err(error)) = mended {
+            tracing::debug!(%error, "the log of purges");
+        }
+        readiness.impair(Readiness::PURGE_LOG, !purges.is_durable());
     }
 }
 

@@ -31,6 +31,8 @@ impl Fields {
     pub const FRAMING: Fields = Fields(1 << 9);
     /// `Via`.
     pub const VIA: Fields = Fields(1 << 10);
+    /// `Origin`.
+    pub const ORIGIN: Fields = Fields(1 << 11);
 
     /// Whether any of `kinds` is there.
     pub const fn has(self, kinds: Fields) -> bool {
@@ -123,6 +125,7 @@ fn classify(name: &str) -> (Fields, Option<u16>) {
         "authorization" => (NONE, Some(AUTHORIZATION)),
         "expect" => (Fields::EXPECT, None),
         "via" => (Fields::VIA, None),
+        "origin" => (Fields::ORIGIN, None),
         "forwarded" => (Fields::FORWARDED, None),
         "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => (Fields::FORWARDED, None),
         _ if is_steering(name) => (Fields::STEERING, None),

@@ -20,11 +20,12 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
+use crate::cache::budget::Reserved;
 use crate::cache::fill::{Arriving, Leading, Progress, Settled};
 use crate::cache::growing::{Broken, Growing};
 use crate::cache::invalidation::Seen;
 use crate::cache::key::Key;
-use crate::cache::object::{Content, Meta, Object, WholeBuilder};
+use crate::cache::object::{Content, Meta, Object, Touched, WholeBuilder};
 use crate::cache::slice::Manifest;
 use crate::config::CacheRules;
 use crate::http::cache_control::{RequestDirectives, ResponseDirectives};
@@ -46,11 +47,20 @@ use super::slicing::asked::Asked;
 use super::slicing::begin::{self, Begun, Brings};
 use super::slicing::part;
 use super::slicing::producer::Producer;
-use super::storing::{Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::{Shared, Worker};
 
 /// How long a key whose response could not be stored is remembered as such.
 const REMEMBER_UNCACHEABLE: Duration = Duration::from_secs(60);
+
+/// A body on its way is in memory twice: as it came, for those who read it, and as it will be kept.
+const COPIES: u64 = 2;
+/// What is set aside at once for a body of unknown length.
+const STEP: u64 = 256 * 1024;
+/// What is held of a body for which there was no memory any more while it came.
+const NARROW: u64 = 1 << 20;
+/// Why a response is not stored while others take all memory that is for responses on their way.
+const NO_ROOM: &str = "no_room";
 
 /// How an origin failed, as far as what is stored may stand in for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +126,7 @@ pub struct Plan {
     pub range: Option<Asked>,
     /// What the client that began it wants of a cache.
     pub directives: RequestDirectives,
-    /// Filled in when the origin answers, for the log of who began the fill.
+    /// Filled in when the origin has answered or failed, for the log of who began the fill.
     pub trip: Arc<OnceLock<Trip>>,
     /// Filled in with fields that are not stored, and that who began the fill gets all the same.
     pub withheld: Arc<OnceLock<HeaderMap>>,
@@ -137,7 +147,8 @@ impl Plan {
             freshness,
             seen: self.outgoing.seen.clone(),
             confirmed: None,
-            debug: self.outgoing.route.settings.headers.debug,
+            route: &self.outgoing.route,
+            siblings: siblings(shared, &self.key, exchange),
         }
     }
 }
@@ -188,9 +199,10 @@ impl Filling<'_> {
             let asked = self.now();
             let response = match self.worker.client.fetch(self.plan.outgoing.pool, request).await {
                 Ok(response) => response,
-                Err(error) => {
-                    tracing::debug!(target: "seawall::origin", %error, "fill failed");
-                    self.failed(&error);
+                Err(failed) => {
+                    tracing::debug!(target: "seawall::origin", error = %failed, "fill failed");
+                    let _ = self.plan.trip.set(failed.trip);
+                    self.failed(&failed.error);
                     return None;
                 }
             };
@@ -253,7 +265,8 @@ impl Filling<'_> {
             let seen = object.meta.seen.get().min(self.plan.outgoing.seen.get());
             let confirmed = Some(&object.meta.tags);
             let stored = Stored { seen: Seen::new(seen), confirmed, ..self.stored(&exchange, freshness) };
-            let meta = meta(stored, Some(object.body.len()));
+            let mut meta = meta(stored, Some(object.body.len()));
+            meta.touched = Touched::following(&object.meta.touched);
             // The slices stay what they are: their manifest has the tag they were fetched by.
             Arc::new(Object { meta, body: object.body.clone() })
         });
@@ -303,8 +316,13 @@ impl Filling<'_> {
         let ((refused, status), response) =
             match keep(&self.worker.shared, self.plan, &response, range, times) {
                 Ok(Kept::Whole(meta, length)) => {
-                    self.store(*meta, length, response).await;
-                    return None;
+                    match self.worker.shared.filling.reserve(COPIES * length.unwrap_or(STEP)) {
+                        Some(reserved) => {
+                            self.store(*meta, length, reserved, response).await;
+                            return None;
+                        }
+                        None => ((NO_ROOM, response.status), Some(response)),
+                    }
                 }
                 Ok(Kept::Sliced(meta, manifest, brings)) => {
                     return self.slice(*meta, manifest, brings, response.body);
@@ -321,12 +339,14 @@ impl Filling<'_> {
         self.not_stored(refused);
         let shared = &self.worker.shared;
         let of_request = NoStore::of_word(refused).is_some_and(NoStore::is_of_request);
-        if self.plan.stale.is_some() && !status.is_server_error() && !of_request {
+        // An answer to the client's own conditions or range does not say that the whole could not be kept, nor does
+        // no-store.
+        let of_part = matches!(status.as_u16(), 304 | 412 | 416);
+        if self.plan.stale.is_some() && !status.is_server_error() && !of_part && !of_request {
             // What is stored is no longer what the origin says, and what it says now can't be kept.
             shared.forget(&self.plan.key);
         }
-        // A 304 to the client's own conditions does not say that the whole could not be kept, nor does no-store.
-        if status != StatusCode::NOT_MODIFIED && refused != NoStore::RequestNoStore.as_str() {
+        if !of_part && refused != NoStore::RequestNoStore.as_str() && refused != NO_ROOM {
             shared.memory.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.tell(Progress::Released(refused));
@@ -380,8 +400,9 @@ impl Filling<'_> {
     }
 
     /// Reads the body into an object; those who wait follow it meanwhile.
-    async fn store(&self, meta: Meta, length: Option<u64>, response: OriginResponse) {
+    async fn store(&self, meta: Meta, length: Option<u64>, reserved: Reserved, response: OriginResponse) {
         let growing = Arc::new(Growing::default());
+        growing.hold(reserved);
         let arriving = Arc::new(Arriving { meta, length, body: Arc::clone(&growing) });
         self.tell(Progress::Storing(Arc::clone(&arriving)));
         match self.read(&growing, length, response).await {
@@ -418,7 +439,12 @@ impl Filling<'_> {
             let Ok(data) = frame.into_data() else { continue };
             if let Some(builder) = &mut whole {
                 builder.push(&data);
-                if builder.len() > most {
+                let room = COPIES * builder.len().next_multiple_of(STEP);
+                if length.is_none() && builder.len() <= most && !growing.may_hold(room) {
+                    whole = None;
+                    growing.set_window(NARROW);
+                    self.not_stored(NO_ROOM);
+                } else if builder.len() > most {
                     whole = None;
                     growing.set_window(most);
                     self.not_stored("too_large");

@@ -47,6 +47,8 @@ pub struct Stored {
     pub size: u64,
     /// Bytes it takes in memory.
     pub weight: u64,
+    /// Times it was served from memory since it came there: disk keeps no count.
+    pub hits: u64,
     /// The entity tag.
     pub etag: Option<String>,
     /// For purges.
@@ -102,6 +104,7 @@ fn stored(tier: &'static str, object: &Object, now: Time) -> Stored {
         stale_if_error: freshness.stale_if_error.as_secs(),
         size: object.body.len(),
         weight: object.weight() as u64,
+        hits: meta.touched.hits(),
         etag: meta.etag().map(|etag| lossy(etag.as_bytes())),
         tags: meta.tags.iter().map(lossy).collect(),
         purges_seen: meta.seen.get(),

@@ -9,6 +9,7 @@ use crate::http::time::Time;
 
 use super::keyed::Keyed;
 use super::purged;
+use super::selecting::{expected_place, place_of_site, selecting, suits};
 use super::slicing::part;
 use super::worker::Shared;
 
@@ -40,27 +41,28 @@ pub fn lookup(keyed: &Keyed, shared: &Shared, now: Time) -> Lookup {
     let at_key = |found| Lookup { found, place: key.hash() };
     match memory.get(key.hash()) {
         Some(Slot::Object(object)) if object.meta.is_for(key) => {
-            let object = purged::still_good(shared, key, route, key.hash(), object);
-            at_key(match object {
-                Some(object) if part::answers(&object, keyed) => Found::Object(object),
-                _ => Found::Nothing,
-            })
+            match purged::still_good(shared, key, route, key.hash(), object) {
+                Some(object) if !suits(&object.meta, keyed) => {
+                    Lookup { found: Found::OtherVariants, place: place_of_site(keyed, shared) }
+                }
+                Some(object) if part::answers(&object, keyed) => at_key(Found::Object(object)),
+                _ => at_key(Found::Nothing),
+            }
         }
         Some(Slot::Variants(variants)) if *variants.key == *key.text() => {
-            let headers = &keyed.request.incoming().headers;
             let found = variants
-                .select(key, headers)
+                .select(key, |names| selecting(keyed, shared, names))
                 .into_iter()
                 .find_map(|place| {
                     let object = memory.object(place, key)?;
-                    Some((place, purged::still_good(shared, key, route, place, object)?))
+                    let object = purged::still_good(shared, key, route, place, object)?;
+                    suits(&object.meta, keyed).then_some((place, object))
                 })
                 .filter(|(_, object)| part::answers(object, keyed));
             match found {
                 Some((place, object)) => Lookup { found: Found::Object(object), place },
                 None => {
-                    let place = variants.expected(key, headers).unwrap_or(key.hash());
-                    Lookup { found: Found::OtherVariants, place }
+                    Lookup { found: Found::OtherVariants, place: expected_place(keyed, shared, &variants) }
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! | 2 route | `route` | `Incoming` → [`route::Routed`] |
 //! | 3 authorize | `authorize` | `Routed` → [`authorize::Authorized`] |
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
-//! | 5 lookup | `lookup`, `tiers` | `Keyed` → [`lookup::Lookup`] |
+//! | 5 lookup | `lookup`, `selecting`, `tiers` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
 //! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `posted`, `tunnel` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
@@ -36,6 +36,7 @@ pub mod refuse;
 pub mod respond;
 pub mod route;
 pub mod sanitize;
+pub mod selecting;
 pub mod service;
 pub mod slicing;
 pub mod storing;

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::header::CONTENT_LENGTH;
+use http::header::TRAILER;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::cache::invalidation::strip_tags;
@@ -12,7 +12,7 @@ use crate::cache::object::{Meta, Object};
 use crate::http::cache_status::{CacheStatus, Fwd};
 use crate::http::hop_by_hop;
 use crate::http::refusal::Refusal;
-use crate::origin::{BoxError, OriginResponse, RequestBody};
+use crate::origin::{BoxError, Failed, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
@@ -34,7 +34,7 @@ use super::recording;
 use super::refuse::Refused;
 use super::respond::{Answer, Served};
 use super::sanitize::Target;
-use super::storing::{Stored, as_received, meta};
+use super::storing::{Stored, as_received, meta, siblings};
 use super::worker::Worker;
 
 /// Hands a request on with its body, and the response back.
@@ -48,12 +48,13 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let broken = Arc::new(OnceLock::new());
     let body = request_body(worker, keyed, &broken);
     let asked = worker.shared.clock.now();
-    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|error| {
-        tracing::debug!(target: "seawall::origin", %error, "pass failed");
+    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|failed| {
+        tracing::debug!(target: "seawall::origin", error = %failed, "pass failed");
+        recording::trip(pending, &failed.trip);
         // What the client did to its body is the reason, whatever that did to the exchange.
-        Refused::from(broken.get().copied().unwrap_or(error.refusal()))
+        Refused::from(broken.get().copied().unwrap_or(failed.refusal()))
     })?;
-    recording::trip(pending, Some(&response.trip));
+    recording::trip(pending, &response.trip);
     invalidate_after(worker, keyed, &response);
     let Some(copy) = Copy::of(worker, keyed, &outgoing, &response, asked) else {
         return Ok(respond(worker, keyed, response, reason, why));
@@ -101,7 +102,10 @@ pub fn respond(
 fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>) -> Answer {
     let incoming = keyed.request.incoming();
     let mut head = origin.headers;
+    // HTTP/1.1 sends the trailers that are announced, and only to who takes them.
+    let trailer = head.remove(TRAILER).filter(|_| incoming.takes_trailers && incoming.method != Method::HEAD);
     hop_by_hop::strip_response(&mut head);
+    head.extend(trailer.map(|names| (TRAILER, names)));
     hold_back(&mut head);
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
@@ -114,7 +118,10 @@ fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status
         _ => Source::Origin(Box::new(origin.body)),
     };
     // The origin was asked without the client's conditions when the response might have been stored.
-    if keyed.cache == CacheUse::Yes && incoming.fields.has(Fields::CONDITIONAL) && status == StatusCode::OK {
+    if keyed.cache == CacheUse::Yes
+        && incoming.fields.has(Fields::CONDITIONAL)
+        && conditional::apply_to(status)
+    {
         let (modified, date) = conditional::dates(&head);
         let etag = head.get(http::header::ETAG);
         match conditional::evaluate(&incoming.method, &incoming.headers, etag, modified, date) {
@@ -125,7 +132,7 @@ fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status
             }
             Precondition::Failed => {
                 status = StatusCode::PRECONDITION_FAILED;
-                head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                conditional::refused_head(&mut head);
                 source = Source::Empty;
             }
         }
@@ -150,9 +157,9 @@ pub async fn head(
     let fetched = worker.client.fetch(outgoing.pool, request).await;
     let failure = match &fetched {
         Ok(response) => Failure::of_status(response.status),
-        Err(error) => Some(Failure::of(error)),
+        Err(failed) => Some(Failure::of(&failed.error)),
     };
-    recording::trip(pending, fetched.as_ref().ok().map(|response| &response.trip));
+    recording::trip(pending, fetched.as_ref().map_or_else(|failed| &failed.trip, |response| &response.trip));
     if let (Some(failure), Some(object)) = (failure, stored) {
         let (rules, now) = (&keyed.request.route().settings.cache, worker.shared.clock.now());
         if failure.excuses(object, &keyed.directives, rules, now) {
@@ -160,7 +167,8 @@ pub async fn head(
             return Box::pin(worker.answer_from(object, keyed, served, pending)).await;
         }
     }
-    let told = |error| Refused::from(Failure::refusal(&error, stored.map(|object| &**object)));
+    let told =
+        |failed: Failed| Refused::from(Failure::refusal(&failed.error, stored.map(|object| &**object)));
     let response = fetched.map_err(told)?;
     if let Some(object) = stored {
         let exchange = Exchange {
@@ -207,7 +215,8 @@ fn update_stored(
                 // The body is as old as it was.
                 seen: object.meta.seen.clone(),
                 confirmed: Some(&object.meta.tags),
-                debug: keyed.request.route().settings.headers.debug,
+                route: keyed.request.route(),
+                siblings: siblings(&worker.shared, &keyed.key, &exchange),
             };
             let meta: Meta = meta(stored, Some(object.body.len()));
             let updated = Arc::new(Object { meta, body: object.body.clone() });

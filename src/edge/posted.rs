@@ -16,7 +16,7 @@ use super::keyed::Keyed;
 use super::outgoing::Outgoing;
 use super::purged;
 use super::route::Route;
-use super::storing::{Stored, meta};
+use super::storing::{Stored, meta, siblings};
 use super::worker::{Shared, Worker};
 use crate::cache::key::Key;
 use crate::cache::object::{Content, Meta, Object, WholeBuilder};
@@ -89,7 +89,8 @@ impl Copy {
             freshness,
             seen: outgoing.seen.clone(),
             confirmed: None,
-            debug: route.settings.headers.debug,
+            route,
+            siblings: siblings(shared, &keyed.key, &exchange),
         };
         Some(Self {
             meta: meta(stored, length),

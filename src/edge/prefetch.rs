@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
+use crate::server::body::ClientBody;
 use crate::server::{Handled, Handler, Interim, Peer, PeerAddr, TlsInfo};
 
 use super::named::{NameError, Named};
@@ -268,10 +269,10 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
     });
     let (here, there) = tokio::io::duplex(PIPE);
     let worker = worker.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let (worker, peer) = (worker.clone(), Arc::clone(&peer));
         async move {
-            Ok::<_, Infallible>(match worker.handle(request, &peer) {
+            Ok::<_, Infallible>(match worker.handle(request.map(ClientBody::Http1), &peer) {
                 Handled::Now(response) => response,
                 Handled::Later(promise) => promise.await,
             })

@@ -128,7 +128,16 @@ pub async fn run(
     let waiting = Arc::clone(log);
     // It waits for the disk, and a runtime's thread must not.
     match tokio::task::spawn_blocking(move || waiting.append(&selectors, mode, now)).await {
-        Ok(result) => result,
+        Ok(result) => {
+            let tidied = Arc::clone(log);
+            // Nobody waits for this, nor does the next purge.
+            drop(tokio::task::spawn_blocking(move || {
+                if let Err(error) = tidied.tidy() {
+                    tracing::warn!(%error, "the log of purges is not written anew");
+                }
+            }));
+            result
+        }
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime is going, and who waits here with it.

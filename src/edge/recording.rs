@@ -75,15 +75,17 @@ pub fn keyed(pending: &mut Pending, keyed: &Keyed) {
     }
 }
 
-/// Who answered at the origin.
-pub fn trip(pending: &mut Pending, trip: Option<&Trip>) {
-    if let (Some(details), Some(trip)) = (&mut pending.record.details, trip) {
+/// Who answered at the origin, or failed to.
+pub fn trip(pending: &mut Pending, trip: &Trip) {
+    if let Some(details) = &mut pending.record.details {
         details.origin = Some(OriginTrip {
             pool: trip.pool.to_string(),
             member: trip.member.to_string(),
             attempts: trip.attempts,
-            first_byte: Some(trip.first_byte),
+            first_byte: trip.first_byte,
+            error: trip.error,
         });
+        details.origin_request_id = trip.request_id.as_deref().map(str::to_owned);
     }
 }
 

@@ -211,7 +211,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
     let mut head = current_head(meta, served, cache, now);
     let incoming = keyed.request.incoming();
     let outcome = served.outcome();
-    if incoming.fields.has(Fields::CONDITIONAL) && meta.status == StatusCode::OK {
+    if incoming.fields.has(Fields::CONDITIONAL) && conditional::apply_to(meta.status) {
         match conditional::evaluate(
             &incoming.method,
             &incoming.headers,
@@ -225,9 +225,7 @@ fn respond(meta: &Meta, body: Body<'_>, keyed: &Keyed, served: Served, cache: &s
                 return answer(StatusCode::NOT_MODIFIED, head, Source::Empty, outcome);
             }
             Precondition::Failed => {
-                head.remove(CONTENT_LENGTH);
-                head.remove(CONTENT_TYPE);
-                head.remove(CONTENT_RANGE);
+                conditional::refused_head(&mut head);
                 return answer(StatusCode::PRECONDITION_FAILED, head, Source::Empty, outcome);
             }
         }
@@ -306,9 +304,8 @@ fn several(mut head: HeaderMap, complete: u64, ranges: &[ByteRange]) -> (HeaderM
 }
 
 fn unsatisfiable(mut head: HeaderMap, length: u64, outcome: Outcome) -> Answer {
+    conditional::refused_head(&mut head);
     head.insert(CONTENT_RANGE, ContentRange::Unsatisfied { complete: length }.to_value());
-    head.insert(CONTENT_LENGTH, 0u64.into());
-    head.remove(CONTENT_TYPE);
     head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     answer(StatusCode::RANGE_NOT_SATISFIABLE, head, Source::Empty, outcome)
 }

@@ -7,7 +7,6 @@ use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use hyper::body::Incoming as HyperBody;
 
 use crate::http::forwarded;
 use crate::http::hop_by_hop;
@@ -15,6 +14,7 @@ use crate::http::host::{Host, Scheme};
 use crate::http::refusal::Refusal;
 use crate::http::{uniform, uri};
 use crate::server::Peer;
+use crate::server::body::ClientBody;
 use crate::signed::{Change, Changes};
 
 use super::fields::{self, Fields};
@@ -44,7 +44,7 @@ pub struct Incoming {
     /// The client's address, trusted proxies passed over.
     pub client: IpAddr,
     /// Its body, not yet read.
-    pub body: Option<HyperBody>,
+    pub body: Option<ClientBody>,
     /// The connection it came by.
     pub peer: Arc<Peer>,
     /// A signature that stood in the path, and left it when the request was routed.
@@ -153,11 +153,15 @@ impl Incoming {
     }
 }
 
-/// Turns what hyper parsed into what the stages work with.
+/// Turns what the server parsed into what the stages work with.
 ///
 /// # Errors
 /// Everything that an origin, or a cache in front of us, could read in another way than we do.
-pub fn sanitize(request: Request<HyperBody>, peer: &Arc<Peer>, shared: &Shared) -> Result<Incoming, Refusal> {
+pub fn sanitize(
+    request: Request<ClientBody>,
+    peer: &Arc<Peer>,
+    shared: &Shared,
+) -> Result<Incoming, Refusal> {
     let (parts, body) = request.into_parts();
     let Parts { method, uri, mut headers, version, .. } = parts;
     if method == Method::CONNECT {
@@ -232,7 +236,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// hyper answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
+/// The server answers 100-continue when the body is first read; nothing else is understood (RFC 9110 §10.1.1).
 fn check_expect(headers: &mut HeaderMap) -> Result<(), Refusal> {
     match headers.remove(EXPECT) {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {

@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming as HyperBody;
 use tokio::sync::oneshot;
 
 use crate::cache::fill::{Fill, Leading, Progress, Settled, Side};
@@ -12,10 +11,10 @@ use crate::cache::object::{Content, Object};
 use crate::http::cache_status::Fwd;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
-use crate::http::vary;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
+use crate::server::body::ClientBody;
 use crate::server::{Handled, Handler, Peer};
 use crate::telemetry::Pending;
 
@@ -33,6 +32,7 @@ use super::refuse::Refused;
 use super::respond::{Answer, Served, as_it_came, from_arriving, from_part, from_whole};
 use super::route::route;
 use super::sanitize::{Incoming, sanitize};
+use super::selecting::{place_of_site, selecting, suits};
 use super::slicing::asked::Asked;
 use super::slicing::{own, part};
 use super::tunnel;
@@ -59,7 +59,7 @@ enum Next {
 impl Handler for Worker {
     type Body = Body;
 
-    fn handle(&self, request: Request<HyperBody>, peer: &Arc<Peer>) -> Handled<Body> {
+    fn handle(&self, request: Request<ClientBody>, peer: &Arc<Peer>) -> Handled<Body> {
         let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
         recording::begun(&mut pending, &request, peer);
         let method = request.method().clone();
@@ -75,7 +75,7 @@ impl Handler for Worker {
         }))
     }
 
-    fn answered(&self, request: &Request<HyperBody>, status: StatusCode, peer: &Arc<Peer>) {
+    fn answered(&self, request: &Request<ClientBody>, status: StatusCode, peer: &Arc<Peer>) {
         let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
         recording::begun(&mut pending, request, peer);
         pending.record.status = status.as_u16();
@@ -92,7 +92,7 @@ impl Worker {
     /// Stages 1 to 6, and 8 for a hit: nothing here waits.
     fn begin(
         &self,
-        request: Request<HyperBody>,
+        request: Request<ClientBody>,
         peer: &Arc<Peer>,
         pending: &mut Pending,
     ) -> Result<Next, Refused> {
@@ -142,7 +142,7 @@ impl Worker {
             Decision::GatewayTimeout => return Err(Refusal::OnlyIfCached.into()),
             Decision::Revalidate | Decision::Fetch => return Ok(Next::Fetch(Box::new(keyed), looked)),
         };
-        if let (Served::Hit, Some(object)) = (served, looked.found.object()) {
+        if let (Served::Hit | Served::Stale, Some(object)) = (served, looked.found.object()) {
             self.shared.hit(&keyed.key, object);
         }
         match self.at_once(&looked, &keyed, served) {
@@ -374,7 +374,9 @@ impl Worker {
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(filling::run(self.clone(), plan, leading, sender));
         let told = fill.told().await;
-        recording::trip(pending, trip.get());
+        if let Some(trip) = trip.get() {
+            recording::trip(pending, trip);
+        }
         match told {
             Progress::Released(_) => {
                 // A fill that is abandoned without a response has panicked.
@@ -422,11 +424,15 @@ impl Worker {
                 return Followed::Purged;
             }
             if let Some(variant) = &meta.variant {
-                let wanted = vary::selecting_key(&variant.names, &keyed.request.incoming().headers);
+                let wanted = selecting(keyed, &self.shared, &variant.names);
                 if wanted[..] != variant.selecting[..] {
                     metrics.released.with_label_values(&["other_variant"]).inc();
                     return Followed::OtherVariant(keyed.key.variant(&wanted));
                 }
+            }
+            if !suits(meta, keyed) {
+                metrics.released.with_label_values(&["other_variant"]).inc();
+                return Followed::OtherVariant(place_of_site(keyed, &self.shared));
             }
         }
         if let Progress::Settled(settled) = &progress

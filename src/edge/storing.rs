@@ -1,18 +1,24 @@
 //! The head of a response as it is kept: made once, so that a hit only puts two values in.
 
-use http::header::{AGE, CONTENT_LENGTH, DATE, VARY, VIA};
+use http::header::{AGE, CONTENT_LENGTH, DATE, ORIGIN, VARY, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::invalidation::{Seen, Tags, strip_tags};
 use crate::cache::key::Key;
+use crate::cache::memory::Slot;
 use crate::cache::object::{Meta, Touched, Variant, compact_head};
 use crate::http::cache_control::ResponseDirectives;
 use crate::http::cache_status::CACHE_STATUS;
+use crate::http::vary::VaryNames;
 use crate::http::{date, vary};
-use crate::policy::conditional;
 use crate::policy::freshness::Freshness;
 use crate::policy::storable::Exchange;
 use crate::policy::stored_head::{hold_back, stored_head};
+use crate::policy::{conditional, cors};
+
+use super::route::Route;
+use super::selecting::origin_matters;
+use super::worker::Shared;
 
 /// What a [`Meta`] is made from.
 pub struct Stored<'a> {
@@ -28,8 +34,10 @@ pub struct Stored<'a> {
     pub seen: Seen,
     /// The tags of the stored response that it confirms.
     pub confirmed: Option<&'a Tags>,
-    /// `headers.debug`: tags stay in the head.
-    pub debug: bool,
+    /// Whose settings apply.
+    pub route: &'a Route,
+    /// The fields that choose it if its Vary names none: see [`siblings`].
+    pub siblings: Option<VaryNames>,
 }
 
 /// The head to store. `length` is the body's, if known yet.
@@ -51,7 +59,7 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         Some(confirmed) => Tags::of(&head).with(confirmed),
         None => Tags::of(&head),
     };
-    if !stored.debug {
+    if !stored.route.settings.headers.debug {
         strip_tags(&mut head);
     }
     let (modified, dated) = conditional::dates(&head);
@@ -59,7 +67,7 @@ pub fn meta(stored: Stored<'_>, length: Option<u64>) -> Meta {
         modified,
         dated,
         key: stored.key.text().into(),
-        variant: variant(exchange),
+        variant: variant(&stored),
         status: exchange.status,
         head: compact_head(&head),
         upstream_status,
@@ -92,19 +100,36 @@ pub fn append_via(head: &mut HeaderMap, server_name: &str) {
     }
 }
 
-fn variant(exchange: &Exchange<'_>) -> Option<Variant> {
-    if !exchange.response.contains_key(VARY) {
+/// How the newest response of the key varies, for one that does not say how it does itself, where taking that for "not
+/// at all" would let one client choose what all others get: an error page, or what S3 answers to requests without Origin.
+pub fn siblings(shared: &Shared, key: &Key, exchange: &Exchange<'_>) -> Option<VaryNames> {
+    if exchange.response.contains_key(VARY) {
         return None;
     }
-    match vary::Vary::of(exchange.response) {
-        // Storable has refused `*`.
-        vary::Vary::Any => None,
-        vary::Vary::Names(names) if names.is_empty() => None,
-        vary::Vary::Names(names) => {
-            let selecting = vary::selecting_key(&names, exchange.request)[..].into();
-            Some(Variant { names, selecting })
-        }
+    let Some(Slot::Variants(variants)) = shared.memory.get(key.hash()) else { return None };
+    let names = variants.newest_names().filter(|_| *variants.key == *key.text())?;
+    let is_error = exchange.status.is_client_error() || exchange.status.is_server_error();
+    let by_site = cors::only_tell_sites_apart(names) && !cors::is_for_all(exchange.response);
+    (is_error || by_site).then(|| names.clone())
+}
+
+fn variant(stored: &Stored<'_>) -> Option<Variant> {
+    let exchange = stored.exchange;
+    let by_site = origin_matters(stored.route) && cors::varies(exchange.request, exchange.response);
+    let mut names = match vary::Vary::of(exchange.response) {
+        // Storable has refused it.
+        vary::Vary::Any => return None,
+        vary::Vary::Names(names) if names.is_empty() => stored.siblings.clone().unwrap_or_default(),
+        vary::Vary::Names(names) => names,
+    };
+    if by_site && let Err(place) = names.binary_search_by(|name| name.as_str().cmp(ORIGIN.as_str())) {
+        names.insert(place, ORIGIN);
     }
+    if names.is_empty() {
+        return None;
+    }
+    let selecting = vary::selecting_key(&names, exchange.request)[..].into();
+    Some(Variant { names, selecting })
 }
 
 /// The values of a list field as one.

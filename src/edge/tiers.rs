@@ -29,7 +29,7 @@ use crate::policy::freshness::Freshness;
 use super::keyed::Keyed;
 use super::lookup::{Found, Lookup};
 use super::purged;
-use super::slicing::part;
+use super::selecting::{answers, expected_place, selecting};
 use super::worker::Shared;
 
 /// A body up to this size is written again when only its head has changed.
@@ -67,8 +67,8 @@ impl Shared {
     }
 
     async fn look_for_variant(&self, keyed: &Keyed, variants: &Variants) -> Lookup {
-        let (key, headers) = (&keyed.key, &keyed.request.incoming().headers);
-        for place in variants.select(key, headers) {
+        let key = &keyed.key;
+        for place in variants.select(key, |names| selecting(keyed, self, names)) {
             let slot = match self.memory.get(place) {
                 Some(slot) => Some(slot),
                 None => self.promote(key, place).await,
@@ -79,8 +79,7 @@ impl Shared {
                 return Lookup { found: Found::Object(object), place };
             }
         }
-        let place = variants.expected(key, headers).unwrap_or(key.hash());
-        Lookup { found: Found::OtherVariants, place }
+        Lookup { found: Found::OtherVariants, place: expected_place(keyed, self, variants) }
     }
 
     /// What a request may be answered from: what was purged while it lay on disk is not.
@@ -88,7 +87,7 @@ impl Shared {
         let (key, route) = (&keyed.key, keyed.request.route());
         let object = Some(object).filter(|object| object.meta.is_for(key))?;
         let object = purged::still_good(self, key, route, place, object)?;
-        part::answers(&object, keyed).then_some(object)
+        answers(&object, keyed).then_some(object)
     }
 
     /// What is for `key` at `place` in either tier, and which that is; changes neither.
@@ -150,8 +149,9 @@ impl Shared {
 
     /// A response was served from the cache: with the first hit it has been asked for twice, and is worth writing.
     pub fn hit(&self, key: &Key, object: &Arc<Object>) {
-        let Some(disk) = &self.disk else { return };
-        if !object.meta.touched.first() || matches!(object.body, Content::Part(_)) {
+        let is_first = object.meta.touched.first();
+        let Some(disk) = self.disk.as_ref().filter(|_| is_first) else { return };
+        if let Content::Part(_) = object.body {
             return;
         }
         let place = object.place(key);
@@ -211,7 +211,7 @@ impl Shared {
     /// Has an object written, and with it the list that leads to it.
     fn write(&self, key: &Key, place: KeyHash, object: Arc<Object>) {
         let Some(disk) = &self.disk else { return };
-        object.meta.touched.first();
+        object.meta.touched.set();
         disk.put(place, Entry::Object(object));
         if place != key.hash() {
             self.write_variants(key);
@@ -224,7 +224,7 @@ impl Shared {
         let Some(disk) = &self.disk else { return };
         let place = slice.of.place(slice.index);
         if disk.admits(place) {
-            slice.touched.first();
+            slice.touched.set();
             disk.put(place, Entry::Slice(slice));
         }
     }

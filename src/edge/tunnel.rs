@@ -26,9 +26,10 @@ use super::refuse::Refused;
 use super::respond::Answer;
 use super::worker::Worker;
 
-/// What a request asks to change to (RFC 9110 §7.8), if the edge would let it. Ask before hop-by-hop fields go.
+/// What a request asks to change to (RFC 9110 §7.8), if the edge would let it. Ask before hop-by-hop fields go. On HTTP/2
+/// such fields are malformed, except where the server has made them of an extended CONNECT (RFC 8441).
 pub fn wanted(method: &Method, version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
-    if *method != Method::GET || version != Version::HTTP_11 {
+    if *method != Method::GET || !matches!(version, Version::HTTP_11 | Version::HTTP_2) {
         return None;
     }
     let mut values = headers.get_all(UPGRADE).iter();
@@ -56,11 +57,12 @@ pub async fn pass(worker: &Worker, keyed: &Keyed, pending: &mut Pending) -> Resu
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let mut request = outgoing.with_body(RequestBody::Empty);
     request.upgrade = keyed.request.incoming().upgrade.clone();
-    let mut response = worker.client.fetch(outgoing.pool, request).await.map_err(|error| {
-        tracing::debug!(target: "seawall::origin", %error, "upgrade failed");
-        Refused::from(error.refusal())
+    let mut response = worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+        tracing::debug!(target: "seawall::origin", error = %failed, "upgrade failed");
+        recording::trip(pending, &failed.trip);
+        Refused::from(failed.refusal())
     })?;
-    recording::trip(pending, Some(&response.trip));
+    recording::trip(pending, &response.trip);
     let answer = match response.tunnel.take() {
         None => passing::respond(worker, keyed, response, Fwd::Bypass, "upgrade"),
         Some(tunnel) => {
@@ -135,7 +137,7 @@ mod tests {
             let found = wanted(&Method::GET, Version::HTTP_11, &headers);
             assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), protocol, "{fields:?}");
             assert_eq!(wanted(&Method::POST, Version::HTTP_11, &headers), None);
-            assert_eq!(wanted(&Method::GET, Version::HTTP_2, &headers), None);
+            assert_eq!(wanted(&Method::GET, Version::HTTP_2, &headers), found);
             assert_eq!(wanted(&Method::GET, Version::HTTP_10, &headers), None);
         }
     }

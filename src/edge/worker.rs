@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::cache::budget::Budget;
 use crate::cache::disk::DiskTier;
 use crate::cache::fill::Fills;
 use crate::cache::flight::Flights;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub purgers: Purgers,
     /// Origin fetches that requests wait for.
     pub fills: Arc<Fills>,
+    /// Memory for those that are kept whole.
+    pub filling: Arc<Budget>,
     /// Slices that are being fetched.
     pub flights: Arc<Flights>,
     /// What unsafe requests have changed.
@@ -103,6 +106,7 @@ pub(crate) mod testing {
             purgers: Purgers::new(&config.admin),
             fills: Arc::default(),
             changes: Changes::default(),
+            filling: Budget::new(64 << 20),
             clock: Clock::system(),
             cache_metrics,
             server_name: "edge-1".into(),

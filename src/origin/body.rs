@@ -88,6 +88,18 @@ impl OriginBody {
         tokio::time::timeout(patience, live.read_whole(most)).await.unwrap_or(Ok(()))
     }
 
+    /// The first `most` bytes, as far as they come within `patience`. They stay where they are.
+    pub(super) async fn peek(&mut self, most: usize, patience: Duration) -> Vec<u8> {
+        let Some(live) = self.0.as_deref_mut() else { return Vec::new() };
+        // Late is as good as cut off: what has come counts.
+        let _ = tokio::time::timeout(patience, live.read_some(most)).await;
+        let mut seen = Vec::new();
+        for data in live.ahead.iter().filter_map(Frame::data_ref) {
+            seen.extend_from_slice(&data[..data.len().min(most - seen.len())]);
+        }
+        seen
+    }
+
     /// Gives `place` up with the last byte, or now if that has come.
     pub(super) fn keep(&mut self, place: Place) {
         if let Some(hold) = self.0.as_mut().and_then(|live| live.hold.as_mut()) {
@@ -164,11 +176,17 @@ impl Live {
         if self.incoming.size_hint().exact().is_none_or(|length| length > most) {
             return Ok(());
         }
-        while !self.incoming.is_end_stream() {
-            match std::future::poll_fn(|cx| self.poll_incoming(cx)).await {
-                Some(frame) => self.ahead.push_back(frame?),
-                None => break,
-            }
+        self.read_some(usize::MAX).await
+    }
+
+    /// Reads until the end, or until `most` bytes are there.
+    async fn read_some(&mut self, most: usize) -> Result<(), BodyError> {
+        let mut there: usize = self.ahead.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+        while there < most && !self.incoming.is_end_stream() {
+            let Some(frame) = std::future::poll_fn(|cx| self.poll_incoming(cx)).await else { break };
+            let frame = frame?;
+            there += frame.data_ref().map_or(0, Bytes::len);
+            self.ahead.push_back(frame);
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ const MAX_OPEN: Duration = Duration::from_secs(60);
 pub(super) enum Admission {
     /// Any request.
     Free,
-    /// One trial, whose outcome decides; nobody else until then.
-    Trial,
+    /// A trial, whose outcome decides, and its number.
+    Trial(u32),
     /// None.
     Refused,
 }
@@ -81,13 +81,15 @@ enum State {
         window: Window,
     },
     Open {
+        since: Instant,
         until: Instant,
         lasted: Duration,
     },
-    /// A trial is under way since then.
+    /// A trial is under way since then, the last of so many.
     HalfOpen {
         since: Instant,
         lasted: Duration,
+        number: u32,
     },
 }
 
@@ -125,11 +127,12 @@ impl Window {
 pub(super) struct Breaker {
     config: config::Breaker,
     state: State,
+    trials: u32,
 }
 
 impl Breaker {
     pub(super) fn new(config: config::Breaker, now: Instant) -> Self {
-        Self { config, state: State::Closed { in_a_row: 0, window: Window::new(now) } }
+        Self { config, state: State::Closed { in_a_row: 0, window: Window::new(now) }, trials: 0 }
     }
 
     /// Where it stands.
@@ -141,26 +144,30 @@ impl Breaker {
         }
     }
 
-    /// Asks for a request; a `Trial` must be followed by [`Breaker::record`].
-    pub(super) fn admit(&mut self, now: Instant) -> Admission {
-        match self.state {
-            State::Closed { .. } => Admission::Free,
-            State::Open { until, lasted } if now >= until => {
-                self.state = State::HalfOpen { since: now, lasted };
-                Admission::Trial
-            }
+    /// Asks for a request; a `Trial` must be followed by [`Breaker::record`]. `needed` says that nobody else is up:
+    /// then each trial is due `open_for` after the last one began or failed, so that the end of an outage is noticed
+    /// however long it was, and even if a trial hangs. While others serve, there is no hurry.
+    pub(super) fn admit(&mut self, now: Instant, needed: bool) -> Admission {
+        let soon = self.config.open_for;
+        let lasted = match self.state {
+            State::Closed { .. } => return Admission::Free,
+            State::Open { since, until, lasted } if now >= until || (needed && now >= since + soon) => lasted,
             // A trial nobody reported on (its task was killed) must not keep the member out for ever.
-            State::HalfOpen { since, lasted } if now.saturating_duration_since(since) > MAX_OPEN => {
-                self.state = State::HalfOpen { since: now, lasted };
-                Admission::Trial
+            State::HalfOpen { since, lasted, .. }
+                if now >= since + if needed { soon.min(MAX_OPEN) } else { MAX_OPEN } =>
+            {
+                lasted
             }
-            State::Open { .. } | State::HalfOpen { .. } => Admission::Refused,
-        }
+            State::Open { .. } | State::HalfOpen { .. } => return Admission::Refused,
+        };
+        self.trials = self.trials.wrapping_add(1);
+        self.state = State::HalfOpen { since: now, lasted, number: self.trials };
+        Admission::Trial(self.trials)
     }
 
     /// Something else says that the member is well: the waits that failed trials have added up to are forgotten.
     pub(super) fn encourage(&mut self, now: Instant) {
-        if let State::Open { until, lasted } = &mut self.state {
+        if let State::Open { until, lasted, .. } = &mut self.state {
             *until = (*until).min(now + self.config.open_for);
             *lasted = self.config.open_for;
         }
@@ -169,17 +176,22 @@ impl Breaker {
     /// Reports on a request that was admitted.
     pub(super) fn record(&mut self, admission: Admission, verdict: Verdict, now: Instant) -> Option<Change> {
         match (&mut self.state, admission, verdict) {
-            (State::HalfOpen { .. }, Admission::Trial, Verdict::Success) => {
+            // Also of a trial that others have followed meanwhile: it answers.
+            (State::HalfOpen { .. } | State::Open { .. }, Admission::Trial(_), Verdict::Success) => {
                 self.state = State::Closed { in_a_row: 0, window: Window::new(now) };
                 Some(Change::Readmitted)
             }
-            (State::HalfOpen { lasted, .. }, Admission::Trial, Verdict::Failure) => {
+            (State::HalfOpen { lasted, number, .. }, Admission::Trial(trial), Verdict::Failure)
+                if *number == trial =>
+            {
                 let lasted = (*lasted * 2).min(MAX_OPEN.max(self.config.open_for));
-                self.state = State::Open { until: now + lasted, lasted };
+                self.state = State::Open { since: now, until: now + lasted, lasted };
                 Some(Change::Ejected(lasted, Why::Trial))
             }
-            (State::HalfOpen { lasted, .. }, Admission::Trial, Verdict::Unknown) => {
-                self.state = State::Open { until: now, lasted: *lasted };
+            (State::HalfOpen { lasted, number, .. }, Admission::Trial(trial), Verdict::Unknown)
+                if *number == trial =>
+            {
+                self.state = State::Open { since: now, until: now, lasted: *lasted };
                 None
             }
             (State::Closed { in_a_row, window }, _, Verdict::Success) => {
@@ -199,10 +211,10 @@ impl Breaker {
                     (false, false) => return None,
                 };
                 let lasted = self.config.open_for;
-                self.state = State::Open { until: now + lasted, lasted };
+                self.state = State::Open { since: now, until: now + lasted, lasted };
                 Some(Change::Ejected(lasted, why))
             }
-            // Late news of requests from before the ejection changes nothing.
+            // Late news of requests from before the ejection, or of a trial that was given up, changes nothing.
             _ => None,
         }
     }
@@ -238,13 +250,13 @@ mod tests {
             b.record(Admission::Free, Verdict::Failure, now),
             Some(Change::Ejected(SEC * 5, Why::InARow))
         );
-        assert_eq!(b.admit(now + SEC * 4), Admission::Refused);
-        assert_eq!(b.admit(now + SEC * 5), Admission::Trial);
-        assert_eq!(b.admit(now + SEC * 6), Admission::Refused, "one trial at a time");
+        assert_eq!(b.admit(now + SEC * 4, false), Admission::Refused);
+        assert_eq!(b.admit(now + SEC * 5, false), Admission::Trial(1));
+        assert_eq!(b.admit(now + SEC * 6, false), Admission::Refused, "one trial at a time");
         assert_eq!(b.record(Admission::Free, Verdict::Success, now), None, "late news");
         assert_eq!(b.phase(), Phase::HalfOpen);
-        assert_eq!(b.record(Admission::Trial, Verdict::Success, now + SEC * 6), Some(Change::Readmitted));
-        assert_eq!(b.admit(now + SEC * 6), Admission::Free);
+        assert_eq!(b.record(Admission::Trial(1), Verdict::Success, now + SEC * 6), Some(Change::Readmitted));
+        assert_eq!(b.admit(now + SEC * 6, false), Admission::Free);
     }
 
     #[test]
@@ -255,9 +267,9 @@ mod tests {
             b.record(Admission::Free, Verdict::Failure, now);
         });
         let (mut at, mut waits) = (now + SEC * 5, vec![]);
-        for _ in 0..5 {
-            assert_eq!(b.admit(at), Admission::Trial);
-            match b.record(Admission::Trial, Verdict::Failure, at) {
+        for n in 1..=5 {
+            assert_eq!(b.admit(at, false), Admission::Trial(n));
+            match b.record(Admission::Trial(n), Verdict::Failure, at) {
                 Some(Change::Ejected(wait, Why::Trial)) => {
                     waits.push(wait.as_secs());
                     at += wait;
@@ -276,15 +288,15 @@ mod tests {
             b.record(Admission::Free, Verdict::Failure, now);
         });
         let mut at = now;
-        for wait in [5, 10, 20] {
+        for (n, wait) in [(1, 5), (2, 10), (3, 20)] {
             at += SEC * wait;
-            assert_eq!(b.admit(at), Admission::Trial);
-            b.record(Admission::Trial, Verdict::Failure, at);
+            assert_eq!(b.admit(at, false), Admission::Trial(n));
+            b.record(Admission::Trial(n), Verdict::Failure, at);
         }
         b.encourage(at + SEC);
         b.encourage(at + SEC * 4);
-        assert_eq!(b.admit(at + SEC * 5), Admission::Refused, "not sooner than after open_for");
-        assert_eq!(b.admit(at + SEC * 6), Admission::Trial, "not after 40 s");
+        assert_eq!(b.admit(at + SEC * 5, false), Admission::Refused, "not sooner than after open_for");
+        assert_eq!(b.admit(at + SEC * 6, false), Admission::Trial(4), "not after 40 s");
     }
 
     #[test]
@@ -317,9 +329,54 @@ mod tests {
             b.record(Admission::Free, Verdict::Failure, now);
         });
         let at = now + SEC * 5;
-        assert_eq!(b.admit(at), Admission::Trial);
-        b.record(Admission::Trial, Verdict::Unknown, at);
-        assert_eq!(b.admit(at), Admission::Trial);
-        assert_eq!(b.admit(at + SEC * 61), Admission::Trial, "a lost trial is given up");
+        assert_eq!(b.admit(at, false), Admission::Trial(1));
+        b.record(Admission::Trial(1), Verdict::Unknown, at);
+        assert_eq!(b.admit(at, false), Admission::Trial(2));
+        assert_eq!(b.admit(at + SEC * 61, false), Admission::Trial(3), "a lost trial is given up");
+    }
+
+    #[test]
+    fn while_nobody_else_is_up_trials_do_not_become_rarer() {
+        let now = Instant::now();
+        let mut b = breaker(now);
+        (0..3).for_each(|_| {
+            b.record(Admission::Free, Verdict::Failure, now);
+        });
+        let mut at = now;
+        for n in 1..=6 {
+            assert_eq!(b.admit(at + SEC * 4, true), Admission::Refused, "{n}");
+            at += SEC * 5;
+            assert_eq!(b.admit(at, true), Admission::Trial(n));
+            b.record(Admission::Trial(n), Verdict::Failure, at);
+        }
+        assert_eq!(b.admit(at + SEC * 5, false), Admission::Refused, "somebody else serves: no hurry");
+        assert_eq!(b.admit(at + SEC * 5, true), Admission::Trial(7));
+    }
+
+    #[test]
+    fn a_trial_that_hangs_makes_way_for_the_next_when_nobody_else_is_up() {
+        let now = Instant::now();
+        let hanging = |trials: u32| {
+            let mut b = breaker(now);
+            (0..3).for_each(|_| {
+                b.record(Admission::Free, Verdict::Failure, now);
+            });
+            for n in 1..=trials {
+                let at = now + SEC * 5 * n;
+                assert_eq!(b.admit(at - SEC, true), Admission::Refused, "{n}");
+                assert_eq!(b.admit(at, true), Admission::Trial(n));
+            }
+            b
+        };
+        let at = now + SEC * 11;
+        let mut b = hanging(2);
+        assert_eq!(b.record(Admission::Trial(1), Verdict::Failure, at), None, "the second decides");
+        assert_eq!(b.phase(), Phase::HalfOpen);
+        assert_eq!(b.record(Admission::Trial(2), Verdict::Success, at), Some(Change::Readmitted));
+
+        let mut b = hanging(2);
+        assert!(b.record(Admission::Trial(2), Verdict::Failure, at).is_some());
+        assert_eq!(b.record(Admission::Trial(1), Verdict::Success, at), Some(Change::Readmitted));
+        assert_eq!(b.record(Admission::Trial(2), Verdict::Failure, at), None, "one failure of three");
     }
 }

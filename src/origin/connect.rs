@@ -8,8 +8,8 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::connection::{Connection, Sender};
-use super::error::FetchError;
+use super::connection::{Connection, Driver, Sender};
+use super::error::{FetchError, TlsFault};
 use super::member::{Address, Member};
 use super::wire::Wire;
 use crate::config::OriginProtocol;
@@ -61,7 +61,8 @@ async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Con
         builder.keep_alive_interval(Some(PING)).keep_alive_timeout(PING);
         builder.timer(TokioTimer::new()).max_header_list_size(MAX_BUFFER as u32).adaptive_window(true);
         let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
-        (Sender::H2(sender), tokio::spawn(async move { drop(connection.await) }))
+        let driver = Driver::new(connection);
+        (Sender::H2(sender, driver.clone()), tokio::spawn(driver.run()))
     } else {
         let mut builder = http1::Builder::new();
         builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
@@ -77,7 +78,10 @@ async fn secure(member: &Member, tcp: TcpStream) -> Result<Wire, FetchError> {
     let Some((connector, name)) = &member.origin.tls else { return Ok(Wire::tcp(tcp)) };
     match connector.connect(name.clone(), tcp).await {
         Ok(stream) => Ok(Wire::tls(stream)),
-        Err(e) => Err(FetchError::Tls { member: member.label.clone(), reason: e.to_string() }),
+        Err(e) => {
+            let (fault, reason) = (TlsFault::of(&e), e.to_string());
+            Err(FetchError::Tls { member: member.label.clone(), fault, reason })
+        }
     }
 }
 
@@ -129,5 +133,33 @@ mod tests {
             assert_eq!(stream.peer_addr().unwrap(), open);
         }
         assert!(race_between(closed, closed, Duration::ZERO).await.is_err());
+    }
+    /// A listener whose queue is full, so that who connects hears nothing, and what fills it.
+    async fn deaf() -> (SocketAddr, Vec<tokio::task::JoinHandle<std::io::Result<TcpStream>>>) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut filling = Vec::new();
+        for _ in 0..4 {
+            filling.push(tokio::spawn(TcpStream::connect(address)));
+        }
+        let full =
+            async { while tokio::time::timeout(HEAD_START, TcpStream::connect(address)).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(5), full).await.unwrap();
+        std::mem::forget(listener);
+        (address, filling)
+    }
+
+    #[tokio::test]
+    async fn the_second_address_is_taken_when_the_first_says_nothing() {
+        let (silent, _filling) = deaf().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let start = std::time::Instant::now();
+        let stream = race_between(silent, open, HEAD_START).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let took = start.elapsed();
+        assert!(took >= HEAD_START && took < HEAD_START * 3, "{took:?}");
     }
 }

@@ -4,6 +4,9 @@
 //! time out.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -11,12 +14,13 @@ use std::time::{Duration, Instant};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use super::member::Member;
 use super::pace::Outgoing;
-use super::wire::Received;
+use super::wire::{Received, Wire};
 
 /// An idle connection is closed after this; servers usually do so after 60 s or more, and the one who closes
 /// first never sends a request into a closing connection.
@@ -28,13 +32,51 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 pub(super) enum Sender {
     H1(http1::SendRequest<Outgoing>),
-    H2(http2::SendRequest<Outgoing>),
+    H2(http2::SendRequest<Outgoing>, Arc<Driver>),
+}
+
+/// What runs an HTTP/2 connection; only it knows how many streams the origin takes at once.
+pub(super) struct Driver(Mutex<H2>);
+
+type H2 = http2::Connection<TokioIo<Wire>, Outgoing, TokioExecutor>;
+
+impl Driver {
+    pub(super) fn new(connection: H2) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(connection)))
+    }
+
+    /// Until the connection ends. Its error reaches whoever waits for a response.
+    pub(super) async fn run(self: Arc<Self>) {
+        std::future::poll_fn(|cx| Pin::new(&mut *self.0.lock()).poll(cx).map(drop)).await;
+    }
+
+    fn max_streams(&self) -> usize {
+        self.0.lock().current_max_send_streams()
+    }
 }
 
 /// A connection that is in use. Dropped, it is closed, unless it is HTTP/2 and others still use it.
 pub(super) struct Connection {
     sender: Sender,
     shared: Arc<Shared>,
+    /// One of the requests that an HTTP/2 connection carries; the handle that waits for the next is none.
+    stream: Option<Stream>,
+}
+
+/// Counted on its connection for as long as it lives.
+struct Stream(Arc<Shared>);
+
+impl Stream {
+    fn of(shared: &Arc<Shared>) -> Self {
+        shared.streams.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What lives as long as the socket is wanted.
@@ -43,6 +85,7 @@ struct Shared {
     received: Received,
     task: AbortHandle,
     idle: Mutex<bool>,
+    streams: AtomicUsize,
 }
 
 impl Shared {
@@ -76,11 +119,14 @@ impl Drop for Shared {
 impl Connection {
     pub(super) fn new(member: Arc<Member>, sender: Sender, received: Received, task: AbortHandle) -> Self {
         member.origin.metrics.active.inc();
-        Self { sender, shared: Arc::new(Shared { member, received, task, idle: Mutex::new(false) }) }
+        let (idle, streams) = (Mutex::new(false), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { member, received, task, idle, streams });
+        let stream = matches!(sender, Sender::H2(..)).then(|| Stream::of(&shared));
+        Self { sender, shared, stream }
     }
 
     pub(super) fn is_h2(&self) -> bool {
-        matches!(self.sender, Sender::H2(_))
+        matches!(self.sender, Sender::H2(..))
     }
 
     /// Bytes received over its life.
@@ -94,17 +140,27 @@ impl Connection {
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
         match &mut self.sender {
             Sender::H1(sender) => sender.try_send_request(request).await,
-            Sender::H2(sender) => sender.try_send_request(request).await,
+            Sender::H2(sender, _) => sender.try_send_request(request).await,
         }
     }
 
-    /// Another handle on the same HTTP/2 connection.
+    /// Another handle on the same HTTP/2 connection, which waits.
     fn share(&self) -> Option<Self> {
         match &self.sender {
             Sender::H1(_) => None,
-            Sender::H2(sender) => {
-                Some(Self { sender: Sender::H2(sender.clone()), shared: self.shared.clone() })
+            Sender::H2(sender, driver) => {
+                let (sender, shared) = (Sender::H2(sender.clone(), driver.clone()), self.shared.clone());
+                Some(Self { sender, shared, stream: None })
             }
+        }
+    }
+
+    /// Whether the origin takes another request beside those under way. Beyond its limit hyper would hold it back,
+    /// for as long as a stream lives that may have no end.
+    fn has_room(&self) -> bool {
+        match &self.sender {
+            Sender::H1(_) => true,
+            Sender::H2(_, driver) => self.shared.streams.load(Ordering::Relaxed) < driver.max_streams(),
         }
     }
 
@@ -112,7 +168,7 @@ impl Connection {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
         match &mut self.sender {
             Sender::H1(sender) => sender.poll_ready(cx),
-            Sender::H2(sender) => sender.poll_ready(cx),
+            Sender::H2(sender, _) => sender.poll_ready(cx),
         }
     }
 }
@@ -141,17 +197,26 @@ impl Connections {
         let mut all = self.idle.lock();
         let idle = all.get_mut(&member.place.identity)?;
         let mut cx = Context::from_waker(Waker::noop());
-        while let Some(mut last) = idle.pop() {
-            if last.since.elapsed() >= IDLE_TIMEOUT && !last.connection.is_h2() {
+        let mut next = idle.len();
+        while let Some(at) = next.checked_sub(1) {
+            next = at;
+            let last = idle.get_mut(at)?;
+            let old = last.since.elapsed() >= IDLE_TIMEOUT && !last.connection.is_h2();
+            if old || !matches!(last.connection.poll_ready(&mut cx), Poll::Ready(Ok(()))) {
+                idle.remove(at);
                 continue;
             }
-            if let Poll::Ready(Ok(())) = last.connection.poll_ready(&mut cx) {
-                if let Some(shared) = last.connection.share() {
-                    idle.push(Idle { connection: shared, since: Instant::now() });
-                }
-                last.connection.shared.set_idle(false);
-                return Some(last.connection);
+            if !last.connection.has_room() {
+                continue;
             }
+            let Some(mut shared) = last.connection.share() else {
+                let taken = idle.remove(at).connection;
+                taken.shared.set_idle(false);
+                return Some(taken);
+            };
+            last.since = Instant::now();
+            shared.stream = Some(Stream::of(&shared.shared));
+            return Some(shared);
         }
         None
     }
@@ -180,12 +245,12 @@ impl Connections {
         }
     }
 
-    /// Lets others use a new HTTP/2 connection at once. The first of several made at the same time stays.
+    /// Lets others use a new HTTP/2 connection at once. Of several made at the same time those stay that are needed.
     pub(super) fn publish(&self, connection: &Connection) {
         if let Some(shared) = connection.share() {
             let mut all = self.idle.lock();
             let idle = all.entry(connection.shared.member.place.identity).or_default();
-            if idle.is_empty() {
+            if idle.len() < MAX_IDLE && !idle.iter().any(|idle| idle.connection.has_room()) {
                 idle.push(Idle { connection: shared, since: Instant::now() });
             }
         }

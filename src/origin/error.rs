@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::request::Trip;
 use crate::http::refusal::Refusal;
 
 /// Why [`Client::fetch`](super::Client::fetch) has no response.
@@ -36,6 +37,8 @@ pub enum FetchError {
     Tls {
         /// Whom we called.
         member: Arc<str>,
+        /// What is wrong, as far as metrics tell it.
+        fault: TlsFault,
         /// rustls' words.
         reason: String,
     },
@@ -93,7 +96,7 @@ impl FetchError {
             FetchError::Unavailable(_) => "unavailable",
             FetchError::Connect { .. } => "connect",
             FetchError::ConnectTimeout(_) => "connect_timeout",
-            FetchError::Tls { .. } => "tls",
+            FetchError::Tls { fault, .. } => fault.as_str(),
             FetchError::FirstByteTimeout(_) => "first_byte_timeout",
             FetchError::Broken { .. } | FetchError::BrokenBody { .. } => "broken",
             FetchError::RequestBody(_) => "request_body",
@@ -176,6 +179,7 @@ impl FetchError {
                 | FetchError::FirstByteTimeout(_)
                 | FetchError::Broken { .. }
                 | FetchError::BrokenBody { .. }
+                | FetchError::Ambiguous { .. }
         )
     }
 
@@ -187,10 +191,10 @@ impl FetchError {
     /// What it says of the member that was asked.
     pub(super) const fn blame(&self) -> Blame {
         match self {
-            FetchError::Connect { .. }
-            | FetchError::ConnectTimeout(_)
-            | FetchError::Tls { .. }
-            | FetchError::FirstByteTimeout(_) => Blame::Absent,
+            FetchError::Connect { .. } | FetchError::ConnectTimeout(_) | FetchError::Tls { .. } => {
+                Blame::Absent
+            }
+            FetchError::FirstByteTimeout(_) => Blame::KeptWaiting,
             FetchError::Broken { .. } => Blame::HungUp,
             FetchError::Ambiguous { .. } => Blame::BadAnswer,
             _ => Blame::Nobody,
@@ -198,17 +202,79 @@ impl FetchError {
     }
 }
 
+/// What was wrong with a TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The certificate's time is over, or has not come.
+    Expired,
+    /// It is for another name than `pool.tls.server_name` or the member's.
+    WrongName,
+    /// Nobody we trust has signed it.
+    UnknownIssuer,
+    /// The rest: other faults of certificates, alerts, no TLS at all.
+    Other,
+}
+
+impl TlsFault {
+    /// The word in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TlsFault::Expired => "tls_expired",
+            TlsFault::WrongName => "tls_wrong_name",
+            TlsFault::UnknownIssuer => "tls_unknown_issuer",
+            TlsFault::Other => "tls",
+        }
+    }
+
+    /// What a handshake's error says.
+    pub(super) fn of(error: &std::io::Error) -> Self {
+        use rustls::CertificateError as Bad;
+        let Some(rustls::Error::InvalidCertificate(bad)) = error.get_ref().and_then(|e| e.downcast_ref())
+        else {
+            return TlsFault::Other;
+        };
+        match bad {
+            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+                TlsFault::Expired
+            }
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsFault::WrongName,
+            // A CA of the same name with another key.
+            Bad::UnknownIssuer | Bad::BadSignature => TlsFault::UnknownIssuer,
+            _ => TlsFault::Other,
+        }
+    }
+}
+
 /// What a failed attempt says of a member, as its breaker counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blame {
-    /// It was not there, or kept us waiting.
+    /// It was not there.
     Absent,
+    /// It took the request, and no answer came in time.
+    KeptWaiting,
     /// It took the request and broke off before an answer.
     HungUp,
     /// It was there, and its answer of no use.
     BadAnswer,
     /// It is not its fault.
     Nobody,
+}
+
+/// Why [`Client::fetch`](super::Client::fetch) has no response, and what was done to get one.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    /// Of the last attempt.
+    pub error: FetchError,
+    /// Who was asked last, and how many were.
+    pub trip: Trip,
+}
+
+impl Failed {
+    /// What the client is told.
+    pub const fn refusal(&self) -> Refusal {
+        self.error.refusal()
+    }
 }
 
 /// Why a response's body has no clean end.

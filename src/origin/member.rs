@@ -4,13 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use super::breaker::{Admission, Breaker, Change, Phase, Verdict, Why};
+use super::error::FetchError;
 use super::metrics::MemberMetrics;
 use super::ring::Place;
 use crate::config;
@@ -55,14 +56,23 @@ pub(super) struct Member {
     pub place: Place,
     in_flight: AtomicU64,
     up: AtomicBool,
+    made: Instant,
+    /// When the last response head came, in microseconds from `made`.
+    answered: AtomicU64,
     standing: Mutex<Standing>,
 }
+
+/// An attempt's error is told at most so often for each member.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 struct Standing {
     breaker: Breaker,
     healthy: bool,
     /// As it was counted last.
     counted: Phase,
+    /// When the log was last told of a failed attempt.
+    told: Option<Instant>,
+    last_error: String,
 }
 
 impl Member {
@@ -74,8 +84,14 @@ impl Member {
             format!("{}/{}", origin.name, address.primary.ip()).into()
         };
         let identity = xxhash_rust::xxh3::xxh3_64(label.as_bytes());
-        let breaker = Breaker::new(origin.breaker.clone(), Instant::now());
-        let standing = Standing { breaker, healthy: true, counted: Phase::Closed };
+        let made = Instant::now();
+        let standing = Standing {
+            breaker: Breaker::new(origin.breaker.clone(), made),
+            healthy: true,
+            counted: Phase::Closed,
+            told: None,
+            last_error: String::new(),
+        };
         origin.metrics.up.inc();
         origin.metrics.phase(Phase::Closed).inc();
         Self {
@@ -85,6 +101,8 @@ impl Member {
             label,
             in_flight: AtomicU64::new(0),
             up: AtomicBool::new(true),
+            made,
+            answered: AtomicU64::new(0),
             standing: Mutex::new(standing),
         }
     }
@@ -121,9 +139,35 @@ impl Member {
         self.standing.lock().breaker.encourage(Instant::now());
     }
 
-    fn admit(&self, now: Instant) -> Admission {
+    /// It has answered a client's request, however.
+    pub(super) fn answered(&self) {
+        let at = u64::try_from(self.made.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.answered.store(at, Ordering::Relaxed);
+    }
+
+    fn has_answered_since(&self, then: Instant) -> bool {
+        let then = then.saturating_duration_since(self.made).as_micros();
+        u128::from(self.answered.load(Ordering::Relaxed)) > then
+    }
+
+    /// Says in the log how an attempt failed, now and then: a metric counts, but only words say whose certificate
+    /// has expired.
+    pub(super) fn tell(&self, error: &FetchError) {
+        let now = Instant::now();
         let mut standing = self.standing.lock();
-        let admission = standing.breaker.admit(now);
+        standing.last_error = error.to_string();
+        if standing.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
+            tracing::debug!(pool = %self.origin.pool, %error, "attempt failed");
+            return;
+        }
+        standing.told = Some(now);
+        drop(standing);
+        tracing::warn!(pool = %self.origin.pool, member = %self.label, reason = error.as_str(), %error, "attempt failed");
+    }
+
+    fn admit(&self, now: Instant, needed: bool) -> Admission {
+        let mut standing = self.standing.lock();
+        let admission = standing.breaker.admit(now, needed);
         self.note(&mut standing);
         admission
     }
@@ -132,8 +176,8 @@ impl Member {
         let mut standing = self.standing.lock();
         match standing.breaker.record(admission, verdict, Instant::now()) {
             Some(Change::Ejected(out_for, why)) => {
-                let reason = why.as_str();
-                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, reason, "member ejected");
+                let (reason, last_error) = (why.as_str(), standing.last_error.as_str());
+                tracing::warn!(pool = %self.origin.pool, member = %self.label, ?out_for, reason, last_error, "member ejected");
                 self.origin.metrics.ejected(why);
             }
             Some(Change::Readmitted) => {
@@ -186,6 +230,7 @@ impl Drop for InFlight {
 pub(super) struct Attempt {
     in_flight: InFlight,
     admission: Admission,
+    begun: Instant,
     settled: bool,
     outrun: Option<Outrun>,
     company: Company,
@@ -221,14 +266,14 @@ impl Attempt {
         company: Company,
         now: Instant,
     ) -> Option<Self> {
-        let admission = member.admit(now);
+        let admission = member.admit(now, company != Company::Up);
         if admission == Admission::Refused {
             return None;
         }
         member.in_flight.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(1, Ordering::Relaxed);
         let in_flight = InFlight { member: member.clone(), total: total.clone() };
-        Some(Self { in_flight, admission, settled: false, outrun: None, company })
+        Some(Self { in_flight, admission, begun: now, settled: false, outrun: None, company })
     }
 
     pub(super) fn member(&self) -> &Arc<Member> {
@@ -255,6 +300,14 @@ impl Attempt {
     /// application that fails by the request. The only member gets the benefit of the doubt.
     pub(super) fn hung_up(&mut self) {
         self.settle(if self.company == Company::None { Verdict::Success } else { Verdict::Failure });
+    }
+
+    /// Reports that no response head came in time: what a dead host does, or a request that takes that long
+    /// anywhere. Of a member that answered others meanwhile it is the latter, as far as the pool can't do without
+    /// it (`spare`): nobody is to empty a pool, least of all of its only member, by asking for what is slow.
+    pub(super) fn kept_waiting(&mut self, spare: bool) {
+        let alive = self.member().has_answered_since(self.begun);
+        self.settle(if alive && !spare { Verdict::Unknown } else { Verdict::Failure });
     }
 
     /// Reports. A later failure of what seemed a success is one more report.

@@ -29,6 +29,8 @@ pub struct OriginMetrics {
     pub(super) connects: IntCounterVec,
     pub(super) bytes: IntCounterVec,
     pub(super) up: IntGaugeVec,
+    credentials: IntCounterVec,
+    credentials_expiry: GaugeVec,
 }
 
 impl OriginMetrics {
@@ -63,6 +65,14 @@ impl OriginMetrics {
             &["pool"],
         )?;
         registry.register(Box::new(budget.clone()))?;
+        let credentials_expiry = GaugeVec::new(
+            Opts::new(
+                "seawall_origin_credentials_expiry_timestamp_seconds",
+                "When the temporary S3 credentials in use run out; 0 while there are none.",
+            ),
+            &["pool"],
+        )?;
+        registry.register(Box::new(credentials_expiry.clone()))?;
         Ok(Self {
             requests: counter(
                 "seawall_origin_requests_total",
@@ -133,7 +143,23 @@ impl OriginMetrics {
                 "Addresses of a member that take requests: neither ejected nor unhealthy.",
                 &["pool", "member"],
             )?,
+            credentials: counter(
+                "seawall_origin_credentials_refreshes_total",
+                "Times temporary S3 credentials were asked for.",
+                &["pool", "result"],
+            )?,
+            credentials_expiry,
         })
+    }
+
+    /// Of a pool with temporary credentials.
+    pub(super) fn credentials(&self, pool: &str) -> CredentialMetrics {
+        let count = |result| self.credentials.with_label_values(&[pool, result]);
+        CredentialMetrics {
+            granted: count("ok"),
+            failed: count("failed"),
+            expiry: self.credentials_expiry.with_label_values(&[pool]),
+        }
     }
 
     /// The handles of one member, looked up once.
@@ -153,6 +179,15 @@ impl OriginMetrics {
             up: self.up.with_label_values(&labels),
         }
     }
+}
+
+/// What is counted of temporary credentials.
+#[derive(Debug, Clone)]
+pub(super) struct CredentialMetrics {
+    pub(super) granted: prometheus::IntCounter,
+    pub(super) failed: prometheus::IntCounter,
+    /// Seconds since 1970.
+    pub(super) expiry: prometheus::Gauge,
 }
 
 /// One member's handles.
@@ -221,6 +256,7 @@ mod tests {
             one.with_label_values(&["p"]).inc();
         }
         metrics.hedges.with_label_values(&["p", "first"]).inc();
+        let _ = metrics.credentials("p");
         metrics.overloaded.with_label_values(&["p", "queue_full"]).inc();
         metrics.queued.with_label_values(&["p"]).set(0);
         metrics.budget.with_label_values(&["p"]).set(0.0);

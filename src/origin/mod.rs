@@ -1,10 +1,12 @@
 //! Pools of origin servers.
 //!
-//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `gate` lets it in, `pool` chooses a `member`
+//! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `gate` lets it in; of its
+//! `attempts`, `pool` chooses a `member`
 //! by the `ring` and its `breaker`; a `template` becomes a head for it; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
 //! has `framing` check the head; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
 //! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
 
+mod attempts;
 mod body;
 mod breaker;
 mod client;
@@ -35,7 +37,7 @@ mod tests;
 
 pub use body::OriginBody;
 pub use client::Client;
-pub use error::{BodyError, FetchError, OriginSetupError};
+pub use error::{BodyError, Failed, FetchError, OriginSetupError, TlsFault};
 pub use metrics::OriginMetrics;
 pub use origins::Origins;
 pub use request::{BoxError, OnInformational, OriginRequest, OriginResponse, RequestBody, Trip};

@@ -29,7 +29,7 @@ impl Origins {
         let mut pools = Vec::with_capacity(config.pools.len());
         let mut resolver = None;
         for pool in &config.pools {
-            let s3 = pool.s3.as_ref().map(|s3| S3::new(pool, s3, &config.sites)).transpose()?;
+            let s3 = pool.s3.as_ref().map(|s3| S3::new(pool, s3, &config.sites, &metrics)).transpose()?;
             let maker = Maker::new(pool, &metrics)?;
             let started = Arc::new(Pool::new(pool.clone(), s3, maker.clone(), metrics.clone()));
             for (slot, member) in pool.members.iter().enumerate() {

@@ -53,6 +53,7 @@ pub enum RequestBody {
 }
 
 /// The head of a response, and its body to be read.
+#[derive(Debug)]
 pub struct OriginResponse {
     /// As received; an S3 pool may have changed it.
     pub status: StatusCode,
@@ -73,10 +74,14 @@ pub struct OriginResponse {
 pub struct Trip {
     /// The pool's name.
     pub pool: Arc<str>,
-    /// `host:port`, and the address behind a name: `origin.internal:80/10.0.0.7`.
+    /// `host:port`, and the address behind a name: `origin.internal:80/10.0.0.7`. `none` if nobody was asked.
     pub member: Arc<str>,
     /// Attempts made, this one included; 0 if answered without asking.
     pub attempts: u32,
-    /// From the last attempt's start to its response head.
-    pub first_byte: Duration,
+    /// From the last attempt's start to its response head, if one came.
+    pub first_byte: Option<Duration>,
+    /// How the last attempt failed, as [`FetchError::as_str`](super::FetchError::as_str) says it.
+    pub error: Option<&'static str>,
+    /// The `x-amz-request-id` of S3's answer, which its operator asks for; cut at 128 bytes.
+    pub request_id: Option<Box<str>>,
 }

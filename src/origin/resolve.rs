@@ -214,6 +214,10 @@ mod tests {
     use super::*;
     use crate::origin::tests;
 
+    /// The record of a name server that says nothing at all.
+    const SILENT: (&str, RData) =
+        ("silent", RData::A(hickory_resolver::proto::rr::rdata::A(Ipv4Addr::UNSPECIFIED)));
+
     /// A name server that answers from these records, TTL 1 s; a name that has none fails.
     async fn name_server(records: Arc<Mutex<Vec<(&'static str, RData)>>>) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -225,6 +229,9 @@ mod tests {
                 let question = Message::from_vec(&buffer[..length]).unwrap();
                 let mut answer = question.clone().into_response();
                 let records = records.lock().clone();
+                if records.contains(&SILENT) {
+                    continue;
+                }
                 for query in &question.queries {
                     let of_name = records.iter().filter(|(name, _)| query.name().to_ascii() == *name);
                     if of_name.clone().next().is_none() {
@@ -288,6 +295,25 @@ mod tests {
         records.lock().clear();
         tokio::time::sleep(FLOOR * 2).await;
         assert_eq!(labels(&pool).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_hangs_keeps_no_request_waiting() {
+        let records = Arc::new(Mutex::new(vec![("origin.test.", a(1))]));
+        let pool = tests::bare_pool("origin.test", 80);
+        let origin = maker(&pool).member(&pool.config.members[0]).unwrap();
+        let name = Name::Host { origin, host: "origin.test.".into(), port: 80 };
+        tokio::spawn(keep_resolved(Arc::downgrade(&pool), 0, name, resolver_of(&records).await));
+        pool.ready().await.unwrap();
+        *records.lock() = vec![SILENT];
+        let begin = Instant::now();
+        while begin.elapsed() < FLOOR * 2 {
+            let asked = Instant::now();
+            pool.ready().await.unwrap();
+            assert!(pool.choose(1, &[]).is_some(), "its last addresses stay");
+            assert!(asked.elapsed() < FLOOR / 2, "{:?}", asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 
-/// A wait an origin asks for is honoured up to here: a client is waiting too.
+/// An origin that wants a longer wait is not asked again: a client is waiting too.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(2);
 /// No backoff is longer.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -38,14 +38,23 @@ pub(super) fn backoff(base: Duration, n: u32) -> Duration {
     range.mul_f64(random_share())
 }
 
-/// What a response's Retry-After asks for, capped (RFC 9110 §10.2.3: seconds or a date).
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// When an origin wants to be asked again (RFC 9110 §10.2.3: seconds or a date).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RetryAfter {
+    /// After this, which a client can wait for.
+    In(Duration),
+    /// Later than that.
+    TooLate,
+}
+
+/// What a response's Retry-After says.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryAfter> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
     };
-    Some(wait.min(MAX_RETRY_AFTER))
+    Some(if wait > MAX_RETRY_AFTER { RetryAfter::TooLate } else { RetryAfter::In(wait) })
 }
 
 /// Evenly spread 64 bits; not for secrets.
@@ -135,17 +144,21 @@ mod tests {
     #[test]
     fn retry_after_in_both_forms() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let after = |seconds| Some(RetryAfter::In(Duration::from_secs(seconds)));
         for (value, wait) in [
-            ("1", Some(1)),
-            ("0", Some(0)),
-            ("3600", Some(2)),
-            ("Sun, 06 Nov 1994 08:49:38 GMT", Some(1)),
-            ("Sun, 06 Nov 1994 08:49:30 GMT", Some(0)),
+            ("1", after(1)),
+            ("0", after(0)),
+            ("2", after(2)),
+            ("3", Some(RetryAfter::TooLate)),
+            ("18446744073709551615", Some(RetryAfter::TooLate)),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", after(1)),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", after(0)),
+            ("Sun, 06 Nov 1994 09:49:37 GMT", Some(RetryAfter::TooLate)),
             ("soon", None),
             ("-1", None),
         ] {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
-            assert_eq!(retry_after(&headers, now), wait.map(Duration::from_secs), "{value}");
+            assert_eq!(retry_after(&headers, now), wait, "{value}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }

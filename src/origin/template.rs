@@ -116,8 +116,10 @@ impl Template {
         };
         match (self, &pool.s3) {
             (Template::S3 { plan: Plan::Send(object), head }, Some(s3)) => {
-                let endpoint =
-                    elsewhere.map_or_else(|| s3.endpoint(&member.origin.authority), Elsewhere::endpoint);
+                let endpoint = match elsewhere {
+                    Some(elsewhere) => elsewhere.endpoint(member),
+                    None => s3.endpoint(&member.origin.authority),
+                };
                 let signed = s3.sign(&head.method, object, endpoint, &head.headers, SystemTime::now())?;
                 Ok(copy(head, signed.target, signed.host, signed.headers))
             }

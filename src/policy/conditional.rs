@@ -1,12 +1,14 @@
 //! Preconditions (RFC 9110 §13): those of clients, answered from what is stored, and our own to the origin.
 
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+    ETAG, EXPIRES, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    SET_COOKIE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
+use crate::http::cache_control::CDN_CACHE_CONTROL;
 use crate::http::date;
 use crate::http::etag::{self, EntityTag};
 use crate::http::time::Time;
@@ -103,29 +105,49 @@ pub fn conditions(stored: &HeaderMap) -> SmallVec<[(HeaderName, HeaderValue); 2]
 pub const CONDITIONS: [HeaderName; 5] =
     [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
 
+/// Whether preconditions count for a response: the origin would have said 2xx without them (§13.2.1). A 206 has been
+/// through this.
+pub fn apply_to(status: StatusCode) -> bool {
+    status.is_success() && status != StatusCode::PARTIAL_CONTENT
+}
+
+/// What a head says of the representation in its body.
+const REPRESENTATION: [HeaderName; 9] = [
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_RANGE,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+];
+
 /// The head of a 304 for a stored one (§15.4.5): it says nothing about the representation but what helps to
 /// keep a cache current, and Last-Modified only where there is no ETag. The stored Set-Cookie is not repeated.
 pub fn not_modified_head(head: &HeaderMap) -> HeaderMap {
-    const REPRESENTATION: [HeaderName; 10] = [
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        CONTENT_ENCODING,
-        CONTENT_LANGUAGE,
-        CONTENT_RANGE,
-        HeaderName::from_static("content-md5"),
-        HeaderName::from_static("content-digest"),
-        HeaderName::from_static("repr-digest"),
-        HeaderName::from_static("digest"),
-        SET_COOKIE,
-    ];
     let mut head = head.clone();
     for name in REPRESENTATION {
         head.remove(name);
     }
+    head.remove(SET_COOKIE);
     if head.contains_key(ETAG) {
         head.remove(LAST_MODIFIED);
     }
     head
+}
+
+/// Makes the head of a 412 or 416 of that of a representation: it has none, and what is said of how long the
+/// representation is fresh must not have the refusal kept in its place by a cache nearer to the client.
+pub fn refused_head(head: &mut HeaderMap) {
+    const FRESHNESS: [HeaderName; 2] = [EXPIRES, CDN_CACHE_CONTROL];
+    for name in REPRESENTATION.into_iter().chain(FRESHNESS) {
+        head.remove(name);
+    }
+    head.remove(SET_COOKIE);
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    head.insert(CONTENT_LENGTH, HeaderValue::from(0));
 }
 
 /// When the stored head says it was last modified, and its Date: what [`evaluate`] and [`range_applies`] take.
@@ -159,6 +181,31 @@ mod tests {
     fn asked(request: &[(&'static str, &str)]) -> Precondition {
         let etag = HeaderValue::from_static("\"a\"");
         evaluate(&Method::GET, &headers(request), Some(&etag), at(MODIFIED), at(AFTER))
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_the_body_it_has_not() {
+        let mut head = headers(&[
+            ("content-length", "5"),
+            ("content-encoding", "br"),
+            ("cache-control", "max-age=60"),
+            ("expires", AFTER),
+            ("cdn-cache-control", "max-age=60"),
+            ("set-cookie", "a=1"),
+            ("etag", "\"a\""),
+        ]);
+        refused_head(&mut head);
+        let expected = [("content-length", "0"), ("cache-control", "no-store"), ("etag", "\"a\"")];
+        assert_eq!(head, headers(&expected));
+    }
+
+    #[test]
+    fn conditions_count_for_success() {
+        for (status, expected) in
+            [(200, true), (203, true), (204, true), (206, false), (304, false), (404, false)]
+        {
+            assert_eq!(apply_to(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+        }
     }
 
     #[test]

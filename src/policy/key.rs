@@ -106,22 +106,28 @@ fn write_header(out: &mut KeyText, name: &HeaderName, request: &HeaderMap) {
     }
 }
 
-/// All cookies of that name, since it is the origin that says which of them counts (RFC 6265 §5.4 sends several);
-/// `;` cannot begin a header's line, nor be in a cookie.
+/// Every cookie of that name: of several, which one an origin believes is its own affair, and to key the first would
+/// let a client that sends two fill the place of the one with what the other gets. `;` cannot begin a header's line, nor
+/// stand in a value.
 fn write_cookie(out: &mut KeyText, name: &str, request: &HeaderMap) {
     out.push(BREAK);
     out.push(b';');
     out.extend_from_slice(name.as_bytes());
     let pairs = request.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
     let values = pairs.filter_map(|pair| {
-        let at = pair.iter().position(|&b| b == b'=')?;
-        let (own, value) = (pair.get(..at)?.trim_ascii(), pair.get(at + 1..)?);
-        // Origins differ on space around a name.
-        (own == name.as_bytes()).then_some(value.trim_ascii())
+        let (own, value) = match memchr::memchr(b'=', pair) {
+            Some(equals) => (pair.get(..equals)?, pair.get(equals + 1..)),
+            None => (pair, None),
+        };
+        (own.trim_ascii() == name.as_bytes()).then_some(value)
     });
     for (i, value) in values.enumerate() {
-        out.push(if i == 0 { b'=' } else { b';' });
-        out.extend_from_slice(value);
+        if i > 0 {
+            out.push(b';');
+        }
+        // A name alone is neither absent nor an empty value.
+        out.push(if value.is_some() { b'=' } else { b'-' });
+        out.extend_from_slice(value.unwrap_or_default().trim_ascii());
     }
 }
 
@@ -241,10 +247,10 @@ mod tests {
             (&[], "h/p\nx-a\nx-b\n;c"),
             (&[("x-a", "")], "h/p\nx-a:\nx-b\n;c"),
             (&[("x-a", "1"), ("x-a", "2"), ("x-c", "3")], "h/p\nx-a:1, 2\nx-b\n;c"),
-            (&[("cookie", "cc=0; c=1")], "h/p\nx-a\nx-b\n;c=1"),
-            (&[("cookie", "c=1; d=0; c=2")], "h/p\nx-a\nx-b\n;c=1;2"),
-            (&[("cookie", "c=1"), ("cookie", "c=2")], "h/p\nx-a\nx-b\n;c=1;2"),
-            (&[("cookie", " c\t= 1=2 ; c")], "h/p\nx-a\nx-b\n;c=1=2"),
+            (&[("cookie", "cc=0; c=1; c=2")], "h/p\nx-a\nx-b\n;c=1;=2"),
+            (&[("cookie", "c = 1"), ("cookie", "c=2=3")], "h/p\nx-a\nx-b\n;c=1;=2=3"),
+            (&[("cookie", "c; c=")], "h/p\nx-a\nx-b\n;c-;="),
+            (&[("cookie", " c\t= 1=2 ; c")], "h/p\nx-a\nx-b\n;c=1=2;-"),
             (&[("cookie", "d=c=1; xc=1; =1")], "h/p\nx-a\nx-b\n;c"),
             (&[("cookie", "d=0"), ("cookie", "c=")], "h/p\nx-a\nx-b\n;c="),
             (&[("x-b", "1"), ("cookie", "C=1")], "h/p\nx-a\nx-b:1\n;c"),

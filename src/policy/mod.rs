@@ -1,6 +1,7 @@
 //! Decisions over values: what RFC 9111 and RFC 9110 say, as functions of a head and a time.
 
 pub mod conditional;
+pub mod cors;
 pub mod decide;
 pub mod freshness;
 pub mod invalidate;

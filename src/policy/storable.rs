@@ -9,6 +9,7 @@ use crate::config::CacheRules;
 use crate::http::cache_control::{FieldScope, RequestDirectives, ResponseDirectives};
 use crate::http::date;
 use crate::http::time::Time;
+use crate::http::vary::Vary;
 use crate::policy::freshness::{Freshness, initial_age};
 use crate::policy::lifetime::{Granted, Said, grant};
 use crate::policy::semantics::{self, Question};
@@ -225,9 +226,9 @@ fn sets_cookie(response: &HeaderMap, directives: &ResponseDirectives) -> bool {
         && !directives.no_cache.fields().contains(&SET_COOKIE)
 }
 
+/// `*`, or something that is no field name: then nobody can say which requests it is for.
 fn varies_on_anything(response: &HeaderMap) -> bool {
-    let mut members = response.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
-    members.any(|member| member.trim_ascii() == b"*")
+    response.contains_key(VARY) && Vary::of(response) == Vary::Any
 }
 
 #[cfg(test)]

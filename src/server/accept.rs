@@ -45,7 +45,7 @@ pub struct Shared {
 pub struct Worker<H> {
     /// Answers requests.
     pub handler: H,
-    /// hyper's settings.
+    /// Settings of what is spoken.
     pub protocols: Protocols,
     /// This worker's connections.
     pub open: Arc<Open>,

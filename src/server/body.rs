@@ -1,4 +1,4 @@
-//! Request bodies within limits: so many bytes, and no longer a pause than allowed.
+//! Request bodies, of either version of HTTP, and within limits: so many bytes, and no longer a pause than allowed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,9 +10,53 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::h2::Upload;
 use super::handler::BoxError;
 use crate::config::Limits;
 use crate::http::refusal::Refusal;
+
+/// What a client sends with its request.
+#[derive(Debug)]
+pub enum ClientBody {
+    /// Nothing.
+    Empty,
+    /// A message's body on HTTP/1.
+    Http1(Incoming),
+    /// A stream's on HTTP/2.
+    Http2(Upload),
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            ClientBody::Empty => Poll::Ready(None),
+            ClientBody::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BoxError::from),
+            ClientBody::Http2(body) => body.poll_frame(cx).map_err(BoxError::from),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ClientBody::Empty => true,
+            ClientBody::Http1(body) => body.is_end_stream(),
+            ClientBody::Http2(body) => body.is_end(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ClientBody::Empty => SizeHint::with_exact(0),
+            ClientBody::Http1(body) => body.size_hint(),
+            ClientBody::Http2(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
 
 /// Why a request body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +91,7 @@ impl BodyError {
 
 /// A request body that keeps to the limits. After an error it is over.
 #[derive(Debug)]
-pub struct LimitedBody<B = Incoming> {
+pub struct LimitedBody<B = ClientBody> {
     /// None after an error.
     inner: Option<B>,
     left: u64,

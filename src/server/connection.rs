@@ -2,21 +2,24 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::HttpService;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 
 use super::accept::{Listener, Worker};
 use super::drive::{Connection, End, drive};
+use super::h2;
 use super::handler::{Handler, Peer};
 use super::handshake::{self, Begun};
+use super::interim::Interim;
 use super::io::{self, GuardedIo};
 use super::response::Tracked;
 use super::scan::{HeadLimits, Scan};
@@ -29,11 +32,11 @@ use crate::http::refusal::Refusal;
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// hyper's settings for both protocols, made once for a worker.
+/// Settings for both protocols, made once for a worker.
 #[derive(Debug, Clone)]
 pub struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: ::h2::server::Builder,
 }
 
 impl Protocols {
@@ -52,22 +55,7 @@ impl Protocols {
             // Beyond its default hyper allocates room for them on each request, so only if it must.
             http1.max_headers(limits.headers);
         }
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        let list = u32::try_from(limits.header_bytes.saturating_add(limits.headers.saturating_mul(32)));
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(200)
-            .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1024 * 1024)
-            .max_send_buf_size(128 * 1024)
-            // Twice, so that the service sees what is too large and can say so.
-            .max_header_list_size(list.unwrap_or(u32::MAX).saturating_mul(2))
-            // Rapid reset (CVE-2023-44487) and its mirror image (CVE-2025-8671).
-            .max_pending_accept_reset_streams(32)
-            .max_local_error_reset_streams(256)
-            .keep_alive_interval(std::time::Duration::from_secs(30))
-            .keep_alive_timeout(std::time::Duration::from_secs(20));
-        Self { http1, http2 }
+        Self { http1, http2: h2::settings(limits) }
     }
 }
 
@@ -126,6 +114,9 @@ pub async fn serve<H: Handler>(
             }
         }
     }
+    if peer.http2 {
+        peer.interim = Interim::per_stream();
+    }
     let state = Arc::new(ConnState::new(worker.clock, Deadlines::from(&*worker.limits), since));
     let _open = listener.metrics.open(peer.http2);
     let service = Arc::new(Service {
@@ -136,6 +127,7 @@ pub async fn serve<H: Handler>(
         server_name: worker.server_name.clone(),
         redirect: listener.redirect,
         takeover: Mutex::new(None),
+        old: AtomicBool::new(false),
     });
     if service.peer.http2 {
         http2(stream, prefix, service, &worker).await
@@ -166,6 +158,8 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
         service.handler.refuse(refusal, &service.peer);
     }
     match end {
+        // To HTTP/1.0 the end of the connection may be the end of a body: one that broke off must not look whole.
+        End::Done(Err(error)) if error.is_user() && service.old.load(Ordering::Relaxed) => io.reset(),
         End::Done(result) => {
             if let Err(error) = result {
                 tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/1 connection");
@@ -181,8 +175,8 @@ async fn http2<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
     let (state, name, interim) =
         (service.state.clone(), worker.server_name.clone(), service.peer.interim.clone());
     let io = GuardedIo::new(stream, prefix, None, state, name, interim);
-    let connection = worker.protocols.http2.serve_connection(TokioIo::new(io), calls(service.clone()));
-    match drive(pin!(connection), &service.state, &worker.drain).await {
+    let mut connection = h2::Serving::new(io, &worker.protocols.http2, service.clone());
+    match drive(Pin::new(&mut connection), &service.state, &worker.drain).await {
         End::Done(Err(error)) => {
             tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/2 connection");
         }
@@ -208,17 +202,6 @@ impl<S, B> Connection for http1::Connection<TokioIo<GuardedIo>, S>
 where
     S: HttpService<Incoming, ResBody = B, Error: Into<super::BoxError>>,
     B: http_body::Body<Error: Into<super::BoxError>> + 'static,
-{
-    fn go(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<S, B> Connection for http2::Connection<TokioIo<GuardedIo>, S, TokioExecutor>
-where
-    S: HttpService<Incoming, ResBody = B, Error: Into<super::BoxError>>,
-    S::Future: Send + 'static,
-    B: http_body::Body<Data: Send, Error: Into<super::BoxError>> + Send + 'static,
 {
     fn go(self: Pin<&mut Self>) {
         self.graceful_shutdown();

@@ -1,4 +1,4 @@
-//! Drives one hyper connection: polls it, and keeps the one timer it has.
+//! Drives one connection: polls it, and keeps the one timer it has.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,22 +11,29 @@ use super::drain::Drain;
 use super::state::{ConnState, Due};
 
 /// A connection that can be told to take no new requests.
-pub trait Connection: Future<Output = hyper::Result<()>> {
+pub trait Connection: Future {
     /// Finish what is in flight, then end.
     fn go(self: Pin<&mut Self>);
+
+    /// HTTP/2: nothing was heard for long, so ask whether somebody is there.
+    fn ping(self: Pin<&mut Self>) {}
 }
 
 /// How a connection ended.
 #[derive(Debug)]
-pub enum End {
+pub enum End<T> {
     /// By itself, or because it was told to.
-    Done(hyper::Result<()>),
-    /// The client took no bytes for too long, or stayed when told to go.
+    Done(T),
+    /// The client took no bytes for too long, answered no ping, or stayed when told to go.
     Stalled,
 }
 
 /// Runs `connection` to its end.
-pub async fn drive<C: Connection>(mut connection: Pin<&mut C>, state: &ConnState, drain: &Drain) -> End {
+pub async fn drive<C: Connection>(
+    mut connection: Pin<&mut C>,
+    state: &ConnState,
+    drain: &Drain,
+) -> End<C::Output> {
     let mut word = pin!(drain.notified());
     word.as_mut().enable();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
@@ -60,6 +67,10 @@ pub async fn drive<C: Connection>(mut connection: Pin<&mut C>, state: &ConnState
             match timer.due(cx, state) {
                 None => return Poll::Pending,
                 Some(Due::Head) => state.set_overdue(),
+                Some(Due::Ping) => {
+                    state.pinged();
+                    connection.as_mut().ping();
+                }
                 Some(Due::Idle) if !going => {
                     going = true;
                     state.go();

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 
+use super::body::ClientBody;
 use super::interim::Interim;
 use crate::http::refusal::Refusal;
 
@@ -30,10 +30,10 @@ pub trait Handler: Clone + Send + Sync + 'static {
 
     /// Answers one request, whose head is within the limits: at once, or by a future that is dropped if the
     /// client goes away.
-    fn handle(&self, request: http::Request<Incoming>, peer: &Arc<Peer>) -> Handled<Self::Body>;
+    fn handle(&self, request: http::Request<ClientBody>, peer: &Arc<Peer>) -> Handled<Self::Body>;
 
     /// The server has answered by itself with `status`, and not to refuse: count it, log it.
-    fn answered(&self, request: &http::Request<Incoming>, status: http::StatusCode, peer: &Arc<Peer>);
+    fn answered(&self, request: &http::Request<ClientBody>, status: http::StatusCode, peer: &Arc<Peer>);
 
     /// The server has refused by itself: count it, log it.
     fn refuse(&self, refusal: Refusal, peer: &Arc<Peer>);
@@ -52,7 +52,7 @@ pub struct Peer {
     pub tls: Option<TlsInfo>,
     /// HTTP/2 rather than HTTP/1.
     pub http2: bool,
-    /// The way for interim responses, on HTTP/1.
+    /// The way for interim responses.
     pub interim: Interim,
 }
 

@@ -1,8 +1,9 @@
-//! Interim responses (1xx) on their way to an HTTP/1.1 client, which hyper's server has no way to send.
+//! Interim responses (1xx) on their way to a client.
 //!
-//! They are written below hyper, and only between messages: after hyper has flushed all it had when the request
-//! came, and before the first byte of the final response. While a handler works on a request without a body,
-//! hyper has nothing to write, so that is the whole of that time.
+//! On HTTP/1.1, which hyper's server has no way to send them on, they are written below hyper, and only between
+//! messages: after hyper has flushed all it had when the request came, and before the first byte of the final
+//! response. While a handler works on a request without a body, hyper has nothing to write, so that is the whole of
+//! that time. On HTTP/2 each stream's task sends its own ([`StreamHints`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,14 +12,22 @@ use std::task::Waker;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 
+use super::h2::{Desk, StreamHints};
 use crate::http::hop_by_hop;
 
 /// The most that one request's interim responses may have in all: an origin can send any number of them.
 const MOST: usize = 16 * 1024;
 
-/// A connection's place for interim responses. One request at a time is answered on it.
-#[derive(Debug, Clone, Default)]
-pub struct Interim(Arc<Shared>);
+/// A connection's place for interim responses.
+#[derive(Debug, Clone)]
+pub struct Interim(Place);
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// One request at a time is answered.
+    OneByOne(Arc<Shared>),
+    PerStream(Desk),
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -44,52 +53,95 @@ struct Queue {
 
 /// Leave to send interim responses to one request.
 #[derive(Debug, Clone)]
-pub struct Hints {
-    interim: Interim,
-    turn: u32,
+pub struct Hints(Leave);
+
+#[derive(Debug, Clone)]
+enum Leave {
+    Turn(Arc<Shared>, u32),
+    Stream(StreamHints),
+}
+
+impl Default for Interim {
+    fn default() -> Self {
+        Self(Place::OneByOne(Arc::default()))
+    }
 }
 
 impl Interim {
-    /// A handler begins to work on a request.
+    /// Of an HTTP/2 connection.
+    pub(super) fn per_stream() -> Self {
+        Self(Place::PerStream(Desk::default()))
+    }
+
+    fn one_by_one(&self) -> Option<&Arc<Shared>> {
+        match &self.0 {
+            Place::OneByOne(shared) => Some(shared),
+            Place::PerStream(_) => None,
+        }
+    }
+
+    /// HTTP/1: a handler begins to work on a request.
     pub(super) fn begin(&self) {
-        let mut queue = self.0.queue.lock();
+        let Some(shared) = self.one_by_one() else { return };
+        let mut queue = shared.queue.lock();
         queue.turn = queue.turn.wrapping_add(1);
         queue.clean = false;
         queue.taken = 0;
-        self.0.open.store(true, Relaxed);
+        shared.open.store(true, Relaxed);
     }
 
-    /// It has a response: nothing more is taken, and what is there goes out before it.
+    /// HTTP/1: it has a response: nothing more is taken, and what is there goes out before it.
     pub(super) fn end(&self) {
+        let Some(shared) = self.one_by_one() else { return };
         // Under the lock, so that who is about to queue has done so or will not.
-        let _queue = self.0.queue.lock();
-        self.0.open.store(false, Relaxed);
+        let _queue = shared.queue.lock();
+        shared.open.store(false, Relaxed);
     }
 
-    /// hyper has nothing left to write. `waker` is of the task that flushes again.
+    /// HTTP/1: hyper has nothing left to write. `waker` is of the task that flushes again.
     pub(super) fn flushed(&self, waker: &Waker) {
-        if !self.0.open.load(Relaxed) {
-            return;
-        }
-        let mut queue = self.0.queue.lock();
+        let Some(shared) = self.one_by_one().filter(|shared| shared.open.load(Relaxed)) else { return };
+        let mut queue = shared.queue.lock();
         queue.clean = true;
         if !queue.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             queue.waker = Some(waker.clone());
         }
     }
 
-    /// What is to be written before anything else, if there is something.
+    /// HTTP/1: what is to be written before anything else, if there is something.
     pub(super) fn take(&self) -> Option<Vec<u8>> {
-        if !self.0.pending.swap(false, Relaxed) {
+        let shared = self.one_by_one()?;
+        if !shared.pending.swap(false, Relaxed) {
             return None;
         }
-        Some(std::mem::take(&mut self.0.queue.lock().bytes))
+        Some(std::mem::take(&mut shared.queue.lock().bytes))
     }
 
-    /// For the request that is worked on now; none if it takes no interim responses.
+    /// HTTP/2: a handler's future is about to be polled, for the stream that has these.
+    pub(super) fn lend(&self, hints: Option<StreamHints>) {
+        if let Place::PerStream(desk) = &self.0 {
+            desk.lend(hints);
+        }
+    }
+
+    /// HTTP/2: it was polled; those that the stream has now.
+    pub(super) fn take_back(&self) -> Option<StreamHints> {
+        match &self.0 {
+            Place::OneByOne(_) => None,
+            Place::PerStream(desk) => desk.take_back(),
+        }
+    }
+
+    /// For the request that is worked on now; none if it takes no interim responses. To be asked while the handler's
+    /// future is polled.
     pub fn hints(&self) -> Option<Hints> {
-        let turn = self.0.queue.lock().turn;
-        self.0.open.load(Relaxed).then(|| Hints { interim: self.clone(), turn })
+        match &self.0 {
+            Place::OneByOne(shared) => {
+                let turn = shared.queue.lock().turn;
+                shared.open.load(Relaxed).then(|| Hints(Leave::Turn(Arc::clone(shared), turn)))
+            }
+            Place::PerStream(desk) => desk.hints().map(|hints| Hints(Leave::Stream(hints))),
+        }
     }
 }
 
@@ -100,16 +152,27 @@ impl Hints {
         if !status.is_informational() || status.as_u16() <= 101 {
             return;
         }
-        let head = head(status, headers);
-        let shared = &*self.interim.0;
-        let mut queue = shared.queue.lock();
-        let in_time = shared.open.load(Relaxed) && queue.turn == self.turn && queue.clean;
+        let mut headers = headers.clone();
+        hop_by_hop::strip_response(&mut headers);
+        // There is no body that it could tell the length of (RFC 9110 §8.6).
+        headers.remove(http::header::CONTENT_LENGTH);
+        match &self.0 {
+            Leave::Turn(shared, turn) => shared.queue(*turn, &head(status, &headers)),
+            Leave::Stream(hints) => hints.send(status, headers, MOST),
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self, turn: u32, head: &[u8]) {
+        let mut queue = self.queue.lock();
+        let in_time = self.open.load(Relaxed) && queue.turn == turn && queue.clean;
         if !in_time || queue.taken + head.len() > MOST {
             return;
         }
         queue.taken += head.len();
-        queue.bytes.extend_from_slice(&head);
-        shared.pending.store(true, Relaxed);
+        queue.bytes.extend_from_slice(head);
+        self.pending.store(true, Relaxed);
         if let Some(waker) = queue.waker.take() {
             waker.wake();
         }
@@ -118,13 +181,9 @@ impl Hints {
 
 /// As HTTP/1.1. The fields were parsed as HTTP, so there is no line break in them.
 fn head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
-    let mut headers = headers.clone();
-    hop_by_hop::strip_response(&mut headers);
-    // There is no body that it could tell the length of (RFC 9110 §8.6).
-    headers.remove(http::header::CONTENT_LENGTH);
     let reason = status.canonical_reason().unwrap_or("Interim");
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-    for (name, value) in &headers {
+    for (name, value) in headers {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());

@@ -98,6 +98,11 @@ impl GuardedIo {
         let _ = tokio::time::timeout(LINGER, goodbye(&mut self.stream, linger)).await;
     }
 
+    /// Ends it without a goodbye: the client sees a reset.
+    pub fn reset(self) {
+        self.stream.reset_on_drop();
+    }
+
     /// Bytes as they come from now on, after `ahead`, which hyper has read; `None` if some are lost: they came
     /// before the response did, and were taken for a request that could not be.
     pub fn into_raw(mut self, ahead: &[u8]) -> Option<Self> {
@@ -203,7 +208,9 @@ impl GuardedIo {
         let before = buf.filled().len();
         loop {
             let Some(scan) = &mut self.scan else {
-                return self.poll_raw(cx, buf);
+                ready!(self.poll_raw(cx, buf))?;
+                self.state.heard();
+                return Poll::Ready(Ok(()));
             };
             if self.state.overdue() && scan.refused().is_none() {
                 scan.refuse(Refusal::RequestTimeout);

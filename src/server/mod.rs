@@ -1,4 +1,4 @@
-//! Sockets and connections: binding, TLS, HTTP/1.1 and HTTP/2 by hyper, limits, drain.
+//! Sockets and connections: binding, TLS, HTTP/1.1 by hyper, HTTP/2 over h2, limits, drain.
 //!
 //! In the order a connection meets them: [`bind`] makes the sockets, [`serve`] the worker threads, `accept`
 //! takes connections in, `connection` finds out what they speak and drives them, `io` guards their bytes,
@@ -13,6 +13,7 @@ mod drain;
 mod drive;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod h2;
 mod handler;
 mod handshake;
 mod interim;

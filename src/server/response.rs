@@ -19,28 +19,31 @@ use crate::http::refusal::Refusal;
 pub struct InFlight {
     state: Arc<ConnState>,
     http2: bool,
-    /// HTTP/2: a frame was given and the next was not asked for.
-    given: bool,
+    /// HTTP/2: bytes of it wait for the client's window.
+    waits: bool,
 }
 
 impl InFlight {
     /// Begins now.
     pub fn begin(state: Arc<ConnState>, http2: bool) -> Self {
         state.begin();
-        Self { state, http2, given: false }
+        Self { state, http2, waits: false }
     }
 
-    fn taken(&mut self) {
-        if self.given {
-            self.given = false;
-            self.state.taken();
+    /// HTTP/2: bytes of the response wait for the client's window, or wait no more.
+    pub fn set_waits(&mut self, waits: bool) {
+        match (self.waits, waits) {
+            (false, true) => self.state.given(),
+            (true, false) => self.state.taken(),
+            _ => {}
         }
+        self.waits = waits;
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.taken();
+        self.set_waits(false);
         self.state.end();
     }
 }
@@ -69,6 +72,16 @@ impl<B> Tracked<B> {
     pub fn own(body: Bytes, in_flight: InFlight) -> Self {
         Self { source: Source::Own(Some(body).filter(|body| !body.is_empty())), in_flight }
     }
+
+    /// HTTP/2: see [`InFlight::set_waits`].
+    pub fn set_waits(&mut self, waits: bool) {
+        self.in_flight.set_waits(waits);
+    }
+
+    /// The request without what it was answered with.
+    pub fn into_in_flight(self) -> InFlight {
+        self.in_flight
+    }
 }
 
 impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
@@ -80,8 +93,7 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        this.in_flight.taken();
-        let polled = match &mut this.source {
+        match &mut this.source {
             Source::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Source::Handler(body) => {
                 // A panic in a body ends that response, as one in the handler does.
@@ -90,12 +102,7 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
                     Err(_) => Poll::Ready(Some(Err("the response body panicked".into()))),
                 }
             }
-        };
-        if this.in_flight.http2 && matches!(polled, Poll::Ready(Some(Ok(_)))) {
-            this.in_flight.given = true;
-            this.in_flight.state.given();
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

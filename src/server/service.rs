@@ -1,10 +1,11 @@
-//! From hyper to the handler: what is refused before it is called, and what happens when it panics.
+//! From a connection to the handler: what is refused before it is called, and what happens when it panics.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::uri::Authority;
@@ -13,6 +14,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 
+use super::body::ClientBody;
 use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
@@ -37,17 +39,49 @@ pub struct Service<H> {
     pub redirect: Option<u16>,
     /// HTTP/1: who has the connection when hyper is done with it.
     pub takeover: Mutex<Option<Takeover>>,
+    /// A request of it was HTTP/1.0, where the end of the connection can end a body.
+    pub old: AtomicBool,
 }
 
 impl<H: Handler> Service<H> {
-    /// Answers one request, in every case.
+    /// Answers one request of HTTP/1.
     pub fn call(self: &Arc<Self>, request: Request<Incoming>) -> Called<H::Body> {
+        if request.version() == Version::HTTP_10 {
+            self.old.store(true, Ordering::Relaxed);
+        }
+        let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
+        match self.answer(request.map(ClientBody::Http1)) {
+            Answer::Now(response) => Called::now(self.keep_takeover(response)),
+            Answer::Later(future, in_flight) => {
+                let service = Arc::clone(self);
+                if may_have_interim {
+                    self.peer.interim.begin();
+                }
+                Called::Later(Box::pin(async move {
+                    let mut future = future;
+                    let answered = std::future::poll_fn(|cx| poll_unwound(&mut future, cx)).await;
+                    service.peer.interim.end();
+                    service.keep_takeover(service.answered(answered, in_flight))
+                }))
+            }
+        }
+    }
+
+    fn keep_takeover<B>(&self, mut response: Response<B>) -> Response<B> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
+        }
+        response
+    }
+
+    /// Answers one request, in every case.
+    pub fn answer(&self, request: Request<ClientBody>) -> Answer<H::Body> {
         let in_flight = InFlight::begin(self.state.clone(), self.peer.http2);
         if let Err(refusal) = self.check(&request) {
-            return Called::now(self.refuse(refusal, in_flight));
+            return Answer::Now(self.refuse(refusal, in_flight));
         }
         if let Some(port) = self.redirect {
-            return Called::now(match location(&request, port) {
+            return Answer::Now(match location(&request, port) {
                 Ok(location) => {
                     self.handler.answered(&request, StatusCode::PERMANENT_REDIRECT, &self.peer);
                     response::redirect(location, &self.server_name, in_flight)
@@ -55,42 +89,34 @@ impl<H: Handler> Service<H> {
                 Err(refusal) => self.refuse(refusal, in_flight),
             });
         }
-        let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         // After a panic nothing of this request is looked at again, so no broken state is.
         match catch_unwind(AssertUnwindSafe(|| self.handler.handle(request, &self.peer))) {
-            Ok(Handled::Now(response)) => Called::now(self.handled(response, in_flight)),
-            Ok(Handled::Later(future)) => {
-                let service = Arc::clone(self);
-                if may_have_interim {
-                    self.peer.interim.begin();
-                }
-                Called::Later(Box::pin(async move {
-                    let answered = unwound(future).await;
-                    service.peer.interim.end();
-                    match answered {
-                        Ok(response) => service.handled(response, in_flight),
-                        Err(Panicked) => service.refuse(Refusal::Internal, in_flight),
-                    }
-                }))
-            }
-            Err(_) => Called::now(self.refuse(Refusal::Internal, in_flight)),
+            Ok(Handled::Now(response)) => Answer::Now(self.answered(Ok(response), in_flight)),
+            Ok(Handled::Later(future)) => Answer::Later(future, in_flight),
+            Err(_) => Answer::Now(self.answered(Err(Panicked), in_flight)),
         }
     }
 
-    fn handled(&self, mut response: Response<H::Body>, in_flight: InFlight) -> Response<Tracked<H::Body>> {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
+    /// The handler's response, or ours for it.
+    pub fn answered(
+        &self,
+        answered: Result<Response<H::Body>, Panicked>,
+        in_flight: InFlight,
+    ) -> Response<Tracked<H::Body>> {
+        match answered {
+            Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
+            Err(Panicked) => self.refuse(Refusal::Internal, in_flight),
         }
-        response.map(|body| Tracked::handler(body, in_flight))
     }
 
-    fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
+    /// A refusal as the response to a request.
+    pub fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
         self.handler.refuse(refusal, &self.peer);
         response::refusal(refusal, &self.server_name, in_flight)
     }
 
     /// HTTP/1 heads were measured as bytes on their way in; HTTP/2 has them only here.
-    fn check(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+    fn check(&self, request: &Request<ClientBody>) -> Result<(), Refusal> {
         let limits = &self.limits;
         if self.peer.http2 {
             let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -143,6 +169,17 @@ fn host(headers: &HeaderMap) -> Result<Authority, Refusal> {
     }
 }
 
+/// A handler's promise of a response.
+pub type Promise<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
+
+/// What becomes of a request.
+pub enum Answer<B> {
+    /// It is answered.
+    Now(Response<Tracked<B>>),
+    /// It will be, once [`poll_unwound`] gives what [`Service::answered`] takes.
+    Later(Promise<B>, InFlight),
+}
+
 /// A call under way, as hyper wants it.
 pub enum Called<B> {
     /// Answered already; none once hyper has taken it.
@@ -172,20 +209,19 @@ impl<B: Unpin> Future for Called<B> {
 }
 
 /// The handler panicked; the panic hook has reported where.
-struct Panicked;
+#[derive(Debug)]
+pub struct Panicked;
 
-/// Runs `future` and stops a panic in it.
-async fn unwound<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        // After a panic the future is not polled again, so no broken state is ever looked at.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(Err(Panicked)),
-        }
-    })
-    .await
+/// Polls `promise` and stops a panic in it.
+pub fn poll_unwound<B>(
+    promise: &mut Promise<B>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<B>, Panicked>> {
+    // After a panic the promise is not polled again, so no broken state is ever looked at.
+    match catch_unwind(AssertUnwindSafe(|| promise.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(_) => Poll::Ready(Err(Panicked)),
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ use crate::config::Limits;
 /// How long a connection that was told to go may stay when nothing happens on it any more.
 const GOING: u64 = 5_000;
 
+/// HTTP/2: after so much silence the client is asked whether it is there, and has so long to say anything.
+const SILENCE: u64 = 30_000;
+const PONG: u64 = 20_000;
+
 /// The limits on time, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
@@ -38,8 +42,10 @@ pub enum Due {
     Head,
     /// Nobody asks for anything: close.
     Idle,
-    /// The client takes no bytes: reset.
+    /// The client takes no bytes, or answered no ping: reset.
     Stalled,
+    /// HTTP/2: nothing was heard for long: ping.
+    Ping,
     /// It was told to go and did not: drop it.
     Gone,
 }
@@ -67,10 +73,14 @@ pub struct ConnState {
     gathered: AtomicBool,
     /// HTTP/2: a flush is meant now, not merely passed by.
     flushing: AtomicBool,
-    /// HTTP/2: bodies that have a frame out and were not asked for the next.
+    /// HTTP/2: bodies with bytes that the client's windows have no room for.
     waiting: AtomicU32,
-    /// HTTP/2: when a body was last asked.
+    /// HTTP/2: when one of them began or ended to wait.
     taken_at: AtomicU64,
+    /// HTTP/2: when the client last sent anything.
+    heard_at: AtomicU64,
+    /// HTTP/2: when it was asked whether it is there; nothing was heard since.
+    pinged_at: AtomicU64,
     /// Since when it has been told to go.
     going_since: AtomicU64,
     /// The driver found a head overdue; the IO answers it.
@@ -96,6 +106,8 @@ impl ConnState {
             flushing: AtomicBool::new(false),
             waiting: AtomicU32::new(0),
             taken_at: AtomicU64::new(0),
+            heard_at: AtomicU64::new(0),
+            pinged_at: AtomicU64::new(0),
             going_since: AtomicU64::new(0),
             overdue: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -205,13 +217,26 @@ impl ConnState {
         }
     }
 
-    /// HTTP/2: a body has given a frame and waits to be asked for the next.
+    /// HTTP/2: the client has sent something, or just arrived.
+    pub fn heard(&self) {
+        self.heard_at.store(self.clock.now(), Relaxed);
+        if self.pinged_at.load(Relaxed) != 0 {
+            self.pinged_at.store(0, Relaxed);
+        }
+    }
+
+    /// HTTP/2: the client was asked whether it is there.
+    pub fn pinged(&self) {
+        self.pinged_at.store(self.clock.now(), Relaxed);
+    }
+
+    /// HTTP/2: bytes of a body wait for the client's window.
     pub fn given(&self) {
         self.waiting.fetch_add(1, Relaxed);
         self.taken_at.store(self.clock.now(), Relaxed);
     }
 
-    /// HTTP/2: that body was asked, or is gone.
+    /// HTTP/2: some of them were taken, or the body is gone.
     pub fn taken(&self) {
         self.waiting.fetch_sub(1, Relaxed);
         self.taken_at.store(self.clock.now(), Relaxed);
@@ -271,6 +296,12 @@ impl ConnState {
         if blocked != 0 {
             consider(blocked.saturating_add(self.deadlines.write), Due::Stalled);
         }
+        let (heard, pinged) = (self.heard_at.load(Relaxed), self.pinged_at.load(Relaxed));
+        if pinged != 0 {
+            consider(pinged.saturating_add(PONG), Due::Stalled);
+        } else if heard != 0 {
+            consider(heard.saturating_add(SILENCE), Due::Ping);
+        }
         if self.waiting.load(Relaxed) != 0 {
             let at = self.taken_at.load(Relaxed).saturating_add(self.deadlines.write);
             consider(at, Due::Stalled);
@@ -324,6 +355,20 @@ mod tests {
         assert_eq!(state.next().0, u64::MAX);
         state.end();
         assert_eq!(state.next().1, Due::Head);
+    }
+
+    #[test]
+    fn silence_is_asked_about_once_and_must_then_end() {
+        let state = state();
+        state.begin();
+        state.heard();
+        let (at, due) = state.next();
+        assert!(due == Due::Ping && at > SILENCE);
+        state.pinged();
+        let (at, due) = state.next();
+        assert!(due == Due::Stalled && at > PONG && at < SILENCE);
+        state.heard();
+        assert_eq!(state.next().1, Due::Ping);
     }
 
     #[test]

@@ -84,6 +84,8 @@ struct OriginFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
@@ -120,6 +122,7 @@ fn json(record: &Record, site: &str, out: &mut Vec<u8>) {
             member: &trip.member,
             attempts: trip.attempts,
             first_byte_ms: trip.first_byte.map(millis),
+            error: trip.error,
             request_id: details.origin_request_id.as_deref(),
         }),
         request_id: details.request_id.as_deref(),
@@ -186,6 +189,9 @@ fn tail(line: &mut String, record: &Record, details: &Details) {
         line.push('/');
         escape(line, &trip.member);
         let _ = write!(line, " attempts={}", trip.attempts);
+        if let Some(error) = trip.error {
+            let _ = write!(line, " origin_error={error}");
+        }
     }
     if let Some(id) = &details.request_id {
         line.push_str(" id=");
@@ -265,6 +271,7 @@ mod tests {
                 member: "m:80".into(),
                 attempts: 2,
                 first_byte: None,
+                error: Some("connect"),
             }),
             origin_request_id: Some("AMZ1".into()),
             ..Details::default()
@@ -289,7 +296,7 @@ mod tests {
                 "outcome": "miss", "site": "site", "complete": true, "bytes_sent": 1024, "bytes_received": 0,
                 "duration_ms": 1.234, "first_byte_ms": 0.25, "key_id": "2026-11", "range": "bytes=0-1023",
                 "user_agent": "curl/8", "cache_key": "0000000000000abc",
-                "origin": {"pool": "p", "member": "m:80", "attempts": 2, "request_id": "AMZ1"},
+                "origin": {"pool": "p", "member": "m:80", "attempts": 2, "error": "connect", "request_id": "AMZ1"},
             })
         );
     }
@@ -299,7 +306,8 @@ mod tests {
         assert_eq!(
             line(LineFormat::Text, &record(Some(details()))),
             "2001:db8::1 - 2026-11 [2023-11-14T22:13:20.123Z] \"GET photos.example/a b?w=1 HTTP/2\" 206 1024 \"-\" \
-             \"curl/8\" miss 1.234ms site=site range=\"bytes=0-1023\" origin=p/m:80 attempts=2\n"
+             \"curl/8\" miss 1.234ms site=site range=\"bytes=0-1023\" origin=p/m:80 attempts=2 \
+             origin_error=connect\n"
         );
     }
 

@@ -207,8 +207,10 @@ pub struct OriginTrip {
     pub member: String,
     /// How many members were asked.
     pub attempts: u32,
-    /// From the first attempt until the origin's head.
+    /// From the last attempt's start until the origin's head, if one came.
     pub first_byte: Option<Duration>,
+    /// How the last attempt failed, as `seawall_origin_errors_total` says it.
+    pub error: Option<&'static str>,
 }
 
 impl Details {

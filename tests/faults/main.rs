@@ -19,7 +19,7 @@ mod origin;
 
 use std::time::{Duration, Instant};
 
-use edge::Edge;
+use edge::{Edge, Process};
 use load::{Kind, Load, Sample};
 use origin::{Mood, Origin};
 
@@ -35,9 +35,14 @@ fn failed(samples: &[Sample]) -> usize {
 }
 
 fn p99(samples: &[Sample]) -> Duration {
+    percentile(samples, 99)
+}
+
+fn percentile(samples: &[Sample], percent: usize) -> Duration {
     let mut latencies: Vec<_> = samples.iter().map(|sample| sample.latency).collect();
     latencies.sort_unstable();
-    latencies.get(latencies.len().saturating_sub(1 + latencies.len() / 100)).copied().unwrap_or_default()
+    let beyond = latencies.len() * (100 - percent) / 100;
+    latencies.get(latencies.len().saturating_sub(1 + beyond)).copied().unwrap_or_default()
 }
 
 /// Those that were due from `from` until `to`.
@@ -80,8 +85,10 @@ async fn one_member_in_turn_fails_and_clients_hardly_notice() {
 
     let of = |kind| samples.iter().filter(|sample| sample.kind == kind).copied().collect::<Vec<_>>();
     let (cached, own) = (of(Kind::Cached), of(Kind::Uncacheable));
-    // A machine that is busy with something else makes single requests late by this much whatever the edge does.
-    let noise = Duration::from_millis(if seconds < 60 { 250 } else { 20 });
+    // A machine that is busy with something else makes single requests late by this much whatever the edge does. The
+    // whole run is for a quiet one, and means what it says.
+    let whole = seconds >= 60 && rate >= 2000 && !cfg!(debug_assertions);
+    let noise = Duration::from_millis(if whole { 0 } else { 750 });
     let settle = Duration::from_secs(2).min(phase / 2);
     let calm = p99(&between(&samples, Duration::ZERO, phase));
     eprintln!("calm: p99 {calm:?}");
@@ -125,6 +132,19 @@ async fn one_member_in_turn_fails_and_clients_hardly_notice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_outage_costs_trials_only_and_ends_soon_after_it_is_over() {
+    full_outage(Mood::HangingUp, Duration::from_secs(1), 99).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_outage_of_origins_that_hang_is_no_worse() {
+    // Until all are out, each has kept requests waiting for 2 s; later only trials wait, and what is due on the same
+    // connection meanwhile.
+    full_outage(Mood::Hanging, Duration::from_secs(5), 50).await;
+}
+
+/// All members are in `mood` for some seconds; after `settle` only trials get through, and `percent` of those that
+/// are refused are refused at once.
+async fn full_outage(mood: Mood, settle: Duration, percent: usize) {
     let _alone = ALONE.lock().await;
     let rate = setting("SEAWALL_FAULTS_RATE", 200);
     let origins = origins(3).await;
@@ -133,9 +153,9 @@ async fn a_full_outage_costs_trials_only_and_ends_soon_after_it_is_over() {
     let load = Load::start(edge.address, rate);
     let begin = Instant::now();
     for origin in &origins {
-        origin.set(Mood::HangingUp).await;
+        origin.set(mood).await;
     }
-    let (settle, outage) = (Duration::from_secs(1), Duration::from_secs(4));
+    let outage = Duration::from_secs(4);
     tokio::time::sleep(settle).await;
     let asked = |origins: &[Origin]| origins.iter().map(Origin::requests).sum::<u64>();
     let before = asked(&origins);
@@ -166,8 +186,8 @@ async fn a_full_outage_costs_trials_only_and_ends_soon_after_it_is_over() {
     let refused: Vec<_> = during.iter().filter(|s| !s.good).copied().collect();
     let after = between(&samples, returned, Duration::MAX);
     eprintln!(
-        "outage: {trials} trials in {outage:?}; refusals p99 {:?}; all members busy again after {:?}; then {} of {} failed",
-        p99(&refused),
+        "{mood:?}: {trials} trials in {outage:?}; {percent} % of refusals within {:?}; all members busy again after {:?}; then {} of {} failed",
+        percentile(&refused, percent),
         returned - over,
         failed(&after),
         after.len()
@@ -176,7 +196,11 @@ async fn a_full_outage_costs_trials_only_and_ends_soon_after_it_is_over() {
     let most = 3 * (outage.as_millis() / edge::OPEN_FOR.as_millis()) as u64;
     assert!(trials <= most + most / 2, "{trials} origin requests, {most} trials");
     assert_eq!(failed(&cached), 0, "of {} for keys in cache", cached.len());
-    assert!(p99(&refused) < Duration::from_millis(200), "a breaker answers at once: {:?}", p99(&refused));
+    assert!(
+        percentile(&refused, percent) < Duration::from_millis(200),
+        "a breaker answers at once: {:?}",
+        percentile(&refused, percent)
+    );
     assert!(busy == [true; 3], "members that get requests again after {back:?}: {busy:?}");
     assert_eq!(failed(&after), 0, "of {} once all is well", after.len());
 }
@@ -188,8 +212,8 @@ async fn a_restart_with_a_member_added_moves_only_its_share_of_keys() {
     let origins = origins(4).await;
     let mut owners = Vec::new();
     for members in [&origins[..3], &origins[..]] {
-        // No hedges: who is asked second would be taken for who was asked.
-        let edge = Edge::start(members, "").await;
+        // The binary itself, and no hedges: who is asked second would be taken for who was asked.
+        let edge = Process::start(members).await;
         let mut of_keys = Vec::new();
         let mut connection = load::Connection::open(edge.address).await;
         for key in 0..KEYS {
@@ -198,7 +222,6 @@ async fn a_restart_with_a_member_added_moves_only_its_share_of_keys() {
             of_keys.push(origins.iter().position(|o| o.requests() > before[o.index(&origins)]).unwrap());
         }
         owners.push(of_keys);
-        edge.stop().await;
     }
     let moved: Vec<_> = owners[0].iter().zip(&owners[1]).filter(|(before, after)| before != after).collect();
     eprintln!("{} of {KEYS} keys moved", moved.len());

@@ -1,6 +1,9 @@
 //! Origins that are dead, slow, or lie about their bodies.
 
-use crate::world::{Answer, Broken, DeadMember, Expect, Gate, World};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::world::{Answer, Broken, DeadMember, Expect, Gate, World, within};
 
 const NO_RETRY: &str = "[pool.retry]\nattempts = 1";
 
@@ -215,4 +218,17 @@ async fn a_request_that_fails_everywhere_does_not_empty_the_pool() {
     }
     world.get("/good").await.assert(200, "good");
     assert!(world.metrics().await.sum("seawall_origin_member_up", &[]) >= 1.0);
+}
+
+#[tokio::test]
+async fn to_http_1_0_a_broken_body_is_a_reset_connection() {
+    let world = without_retries().await;
+    let broken = Answer::status(200).chunked().body("hel").cut_short_by(2);
+    world.origin().always("/a", broken.header("Cache-Control", "max-age=60"));
+    let request = String::from_utf8(world.client().get("/a").bytes().to_vec()).unwrap();
+    let mut socket = TcpStream::connect(world.client().address()).await.unwrap();
+    socket.write_all(request.replace("HTTP/1.1", "HTTP/1.0").as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    let end = within("the end of the connection", socket.read_to_end(&mut seen)).await;
+    assert_eq!(end.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset), "{seen:?}");
 }

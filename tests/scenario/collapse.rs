@@ -153,3 +153,19 @@ async fn followers_of_a_fill_that_breaks_see_it_break() {
     assert!(leader.rest().await.is_err());
     assert!(follower.rest().await.is_err());
 }
+
+#[tokio::test]
+async fn a_client_that_wants_nothing_kept_takes_nothing_from_the_others() {
+    let world = World::start().await;
+    world.origin().on("/a", |request| match request.header("if-none-match") {
+        Some(_) => Answer::status(304).header("ETag", "\"v1\"").header("Cache-Control", "max-age=60"),
+        None => Answer::fresh("hello", 60).header("ETag", "\"v1\""),
+    });
+    world.get("/a").await.assert_stored(200, "hello");
+    world.advance(61);
+    let private = world.client().get("/a").header("Cache-Control", "no-store").send().await;
+    private.assert(200, "hello");
+    world.get("/a").await.assert(200, "hello");
+    let last = world.origin().last();
+    assert_eq!(last.header("if-none-match").as_deref(), Some("\"v1\""), "it is still here");
+}

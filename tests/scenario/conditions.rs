@@ -132,3 +132,16 @@ async fn what_is_not_kept_is_confirmed_by_its_origin_and_kept_once_it_may_be() {
     world.get("/a").await.assert_hit(200, "hello");
     assert_eq!(world.origin().count(), asked);
 }
+
+#[tokio::test]
+async fn a_condition_counts_for_every_success_and_for_nothing_else() {
+    for (status, answer) in [(203, 304), (404, 404)] {
+        let world = World::start().await;
+        let origin = Answer::status(status).body("hello").header("Cache-Control", "max-age=60");
+        world.origin().always("/a", origin.header("ETag", "\"v1\""));
+        world.get("/a").await.assert_stored(status, "hello");
+        let seen = world.client().get("/a").header("If-None-Match", "\"v1\"").send().await;
+        assert!(seen.is_hit());
+        assert_eq!(seen.status, answer);
+    }
+}

@@ -157,11 +157,34 @@ async fn without_its_folder_the_edge_serves_on_and_says_so() {
     world.origin().always("/a", Answer::fresh("hello", 60));
     world.metrics_when("the folder was tried", |m| m.sum("seawall_disk_errors_total", &[]) > 0.0).await;
     assert_eq!(world.metrics().await.sum("seawall_disk_up", &[]), 0.0);
-    let ready = world.readiness_when(r#""impaired":["disk_cache"]"#).await;
+    let ready = world.readiness_when(r#""impaired":["disk_cache","purge_log"]"#).await;
     assert_eq!(ready.status, 200, "traffic is served");
     world.get("/a").await.assert_stored(200, "hello");
     world.get("/a").await.assert_hit(200, "hello");
     std::fs::remove_file(&path).unwrap();
     world.metrics_when("the disk tier is up", |m| m.sum("seawall_disk_up", &[]) == 1.0).await;
     world.readiness_when(r#""impaired":[]"#).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_can_not_be_used_at_the_start_is_used_once_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, away) = (folder.path().join("cache"), folder.path().join("away"));
+    let mut first = world(&cache, "all", "").await;
+    first.origin().always("/a", Answer::fresh("hello", 3600));
+    first.get("/a").await.assert_stored(200, "hello");
+    assert!(first.stop().await.unwrap());
+    std::fs::rename(&cache, &away).unwrap();
+    std::fs::write(&cache, "in the way").unwrap();
+    let toml = format!("[cache.disk]\npath = \"{}\"\ncapacity = \"64MiB\"\n", cache.display());
+    let world = World::new().more(&toml).start().await;
+    world.origin().always("*", Answer::fresh("new", 60));
+    world.get("/b").await.assert_stored(200, "new");
+    world.get("/b").await.assert_hit(200, "new");
+    world.readiness_when(r#""impaired":["disk_cache","purge_log"]"#).await;
+    std::fs::remove_file(&cache).unwrap();
+    std::fs::rename(&away, &cache).unwrap();
+    world.readiness_when(r#""impaired":[]"#).await;
+    world.get("/a").await.assert_hit(200, "hello");
+    assert_eq!(world.origin().count(), 1);
 }

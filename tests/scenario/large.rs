@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::world::{Answer, Received};
+use crate::world::{Answer, Received, Seen, World};
 
 /// The smallest slice there is.
 pub const SLICE: u64 = 64 * 1024;
@@ -94,4 +94,52 @@ impl Large {
         };
         (from < to).then_some((from, to))
     }
+}
+
+/// Memory in which little is kept whole.
+const SMALL: &str = "[cache.memory]\ncapacity = \"64MiB\"\nmax_object = \"128KiB\"";
+
+/// A world with the smallest slices, and an object of `len` bytes at `/a`.
+pub async fn with(len: u64) -> (World, Large) {
+    let world = World::new()
+        .site("[site.cache]\nslice = \"64KiB\"")
+        .pool("[pool.retry]\nattempts = 1\n[pool.breaker]\nconsecutive_failures = 1000\nmin_requests = 1000")
+        .more(SMALL)
+        .start()
+        .await;
+    let large = Large::new(len);
+    let origin = large.clone();
+    world.origin().on("/a", move |request| origin.serve(request));
+    (world, large)
+}
+
+/// A range of `/a`.
+pub async fn range(world: &World, range: &str) -> Seen {
+    world.client().get("/a").header("Range", range).send().await
+}
+
+/// Until nothing is on its way: a client has its bytes before the slice they are in has come.
+pub async fn settled(world: &World) {
+    world.metrics_when("no fill is active", |metrics| metrics.sum("seawall_fills_active", &[]) == 0.0).await;
+}
+
+/// What was asked of the origin, in order.
+pub fn asked(world: &World) -> Vec<String> {
+    world.origin().received().iter().map(|got| got.header("range").unwrap_or_else(|| "all".into())).collect()
+}
+
+/// Is a 206 with these bytes.
+#[track_caller]
+pub fn is_part(seen: &Seen, large: &Large, from: u64, to: u64) {
+    assert_eq!(seen.status, 206, "{:?}", seen.fields);
+    assert!(seen.body == large.bytes(from, to), "{from}..{to}: wrong bytes, {} of them", seen.body.len());
+    let place = seen.header("content-range").unwrap_or_default();
+    assert!(place.starts_with(&format!("bytes {from}-{}/", to - 1)), "{place}");
+}
+
+/// Is a 200 with all bytes.
+#[track_caller]
+pub fn is_whole(seen: &Seen, large: &Large, len: u64) {
+    assert_eq!(seen.status, 200, "{:?}", seen.fields);
+    assert!(seen.body == large.bytes(0, len), "wrong bytes, {} of them", seen.body.len());
 }

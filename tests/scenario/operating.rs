@@ -1,6 +1,8 @@
 //! What the operator's listener tells.
 
-use crate::world::{Answer, Metrics, World};
+use std::time::Duration;
+
+use crate::world::{Answer, Expect, Metrics, World, within};
 
 #[tokio::test]
 async fn metrics_count_what_was_just_done() {
@@ -69,5 +71,44 @@ async fn debug_fields_are_there_only_where_the_site_says() {
         let seen = world.get("/a").await;
         assert_eq!(seen.header("x-cache-key").is_some(), debug);
         assert_eq!(seen.header("server-timing").is_some(), debug);
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_says_who_failed_at_the_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = format!("[log]\nformat = \"json\"\naccess = \"{}\"", path.display());
+    let world = World::new().site("methods = [\"GET\", \"POST\"]").more(&log).start().await;
+    for target in ["/fill", "/own", "/post"] {
+        world.origin().always(target, Answer::hang_up());
+    }
+    let stale = Answer::ok("hello").header("Cache-Control", "max-age=1, stale-if-error=600");
+    world.origin().then(Expect::get("/stale"), stale);
+    world.get("/stale").await.assert_stored(200, "hello");
+    world.advance(10);
+    world.origin().always("/stale", Answer::hang_up());
+    world.get("/stale").await.assert(200, "hello");
+    world.get("/fill").await.assert_refused(502, "origin_broken");
+    world.client().get("/own").header("Authorization", "x").send().await.assert_refused(502, "origin_broken");
+    world.client().request("POST", "/post").body("x").send().await.assert_refused(502, "origin_broken");
+    let member = world.origin().address().to_string();
+    let lines = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    let all = async {
+        while lines().len() < 5 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within("five lines of log", all).await;
+    for line in lines().iter().skip(1) {
+        let origin = &line["origin"];
+        assert_eq!(
+            (&origin["pool"], &origin["member"], &origin["attempts"], &origin["error"]),
+            (&"origin".into(), &member.as_str().into(), &1.into(), &"broken".into()),
+            "{line}"
+        );
     }
 }

@@ -396,13 +396,23 @@ async fn what_is_cached_can_be_looked_at() {
         ("age", 60.into()),
         ("ttl", 540.into()),
         ("size", 4.into()),
+        ("hits", 0.into()),
         ("etag", "\"1\"".into()),
         ("tags", serde_json::json!(["t", "u"])),
     ] {
         assert_eq!(newest[name], value, "{name} in {newest}");
     }
+    for language in ["de", "en", "de"] {
+        assert!(world.client().get("/a").header("Accept-Language", language).send().await.is_hit());
+    }
+    let hits = |seen: &serde_json::Value| {
+        let objects = seen["objects"].as_array().unwrap();
+        objects.iter().map(|object| object["hits"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(hits(&look().await), 3);
     purge(&world, r#"{"tags":["u"],"soft":true}"#).await;
     assert_eq!(look().await["objects"][0]["state"], "stale");
+    assert_eq!(hits(&look().await), 3, "still counted");
     purge(&world, r#"{"tags":["u"]}"#).await;
     assert_eq!(look().await["objects"].as_array().unwrap().len(), 0);
 }

@@ -109,3 +109,18 @@ async fn a_206_of_the_origin_is_never_taken_for_the_whole() {
     );
     ask(&world, "bytes=2-4", None).await.assert_not_stored(206, "234");
 }
+
+#[tokio::test]
+async fn a_refused_range_or_condition_is_kept_by_no_cache_on_the_way() {
+    let world = World::start().await;
+    let answer = Answer::fresh("0123456789", 600).header("ETag", "\"v1\"").header("Content-Encoding", "br");
+    world.origin().always("/a", answer.header("Expires", "Fri, 01 Jan 2100 00:00:00 GMT"));
+    world.get("/a").await.assert_stored(200, "0123456789");
+    for (name, value, status) in [("Range", "bytes=10-", 416), ("If-Match", "\"v2\"", 412)] {
+        let seen = world.client().get("/a").header(name, value).send().await;
+        seen.assert(status, "")
+            .assert_header("cache-control", "no-store")
+            .assert_header("content-length", "0");
+        seen.assert_lacks("expires").assert_lacks("content-encoding");
+    }
+}

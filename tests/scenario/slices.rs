@@ -1,51 +1,7 @@
-//! Large objects are kept in slices: a range costs what it touches, and two versions never meet.
+//! Large objects are kept in slices: a range costs what it touches.
 
-use crate::large::{Large, SLICE};
-use crate::world::{Answer, Broken, Expect, Gate, Seen, World};
-
-const SMALL: &str = "[cache.memory]\ncapacity = \"64MiB\"\nmax_object = \"128KiB\"";
-
-/// A world with the smallest slices, and an object of `len` bytes at `/a`.
-async fn with(len: u64) -> (World, Large) {
-    let world = World::new()
-        .site("[site.cache]\nslice = \"64KiB\"")
-        .pool("[pool.retry]\nattempts = 1\n[pool.breaker]\nconsecutive_failures = 1000\nmin_requests = 1000")
-        .more(SMALL)
-        .start()
-        .await;
-    let large = Large::new(len);
-    let origin = large.clone();
-    world.origin().on("/a", move |request| origin.serve(request));
-    (world, large)
-}
-
-async fn range(world: &World, range: &str) -> Seen {
-    world.client().get("/a").header("Range", range).send().await
-}
-
-/// Until nothing is on its way: a client has its bytes before the slice they are in has come.
-async fn settled(world: &World) {
-    world.metrics_when("no fill is active", |metrics| metrics.sum("seawall_fills_active", &[]) == 0.0).await;
-}
-
-/// What was asked of the origin, in order.
-fn asked(world: &World) -> Vec<String> {
-    world.origin().received().iter().map(|got| got.header("range").unwrap_or_else(|| "all".into())).collect()
-}
-
-#[track_caller]
-fn is_part(seen: &Seen, large: &Large, from: u64, to: u64) {
-    assert_eq!(seen.status, 206, "{:?}", seen.fields);
-    assert!(seen.body == large.bytes(from, to), "{from}..{to}: wrong bytes, {} of them", seen.body.len());
-    let place = seen.header("content-range").unwrap_or_default();
-    assert!(place.starts_with(&format!("bytes {from}-{}/", to - 1)), "{place}");
-}
-
-#[track_caller]
-fn is_whole(seen: &Seen, large: &Large, len: u64) {
-    assert_eq!(seen.status, 200, "{:?}", seen.fields);
-    assert!(seen.body == large.bytes(0, len), "wrong bytes, {} of them", seen.body.len());
-}
+use crate::large::{Large, SLICE, asked, is_part, is_whole, range, settled, with};
+use crate::world::{Answer, Expect, Gate, World};
 
 #[tokio::test]
 async fn a_range_of_a_cold_object_costs_the_slice_it_touches() {
@@ -185,36 +141,6 @@ async fn a_slow_client_is_not_run_away_from() {
 }
 
 #[tokio::test]
-async fn a_version_that_changes_midway_breaks_the_response_and_the_next_is_new() {
-    let len = 6 * SLICE;
-    let (world, large) = with(len).await;
-    is_part(&range(&world, "bytes=0-0").await, &large, 0, 1);
-    settled(&world).await;
-    let first = large.bytes(0, SLICE);
-    large.change();
-    match world.client().get("/a").try_send().await {
-        Err(Broken::Cut { body }) => assert!(first.starts_with(&body), "bytes of another version"),
-        Ok(seen) => panic!("two versions in one: {:?}", seen.fields),
-        Err(Broken::NoResponse) => {}
-        Err(other) => panic!("{other}"),
-    }
-    is_whole(&world.get("/a").await, &large, len);
-    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
-}
-
-#[tokio::test]
-async fn a_version_found_changed_before_the_first_byte_is_no_breach() {
-    let (world, large) = with(6 * SLICE).await;
-    is_part(&range(&world, "bytes=0-0").await, &large, 0, 1);
-    settled(&world).await;
-    large.change();
-    let seen = range(&world, "bytes=200000-200009").await;
-    is_part(&seen, &large, 200_000, 200_010);
-    seen.assert_header("etag", "\"v2\"");
-    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
-}
-
-#[tokio::test]
 async fn an_origin_that_ignores_ranges_still_works() {
     for len in [1000, 40 * SLICE] {
         let (world, large) = with(len).await;
@@ -227,49 +153,6 @@ async fn an_origin_that_ignores_ranges_still_works() {
         is_whole(&world.get("/a").await, &large, len);
         assert_eq!(world.origin().count(), 1, "of {len} bytes all were brought at once");
     }
-}
-
-#[tokio::test]
-async fn a_reset_midway_is_mended() {
-    let len = 6 * SLICE;
-    let (world, large) = with(len).await;
-    let short = large.head(200).body(large.bytes(0, SLICE + 1000));
-    world.origin().then(Expect::get("/a"), short.reset_short_by((len - SLICE - 1000) as usize));
-    is_whole(&world.get("/a").await, &large, len);
-    assert!(world.get("/a").await.is_hit());
-    assert!(asked(&world)[1].starts_with("bytes=65536-"), "{:?}", asked(&world));
-}
-
-#[tokio::test]
-async fn an_origin_that_never_finishes_is_seen_as_a_break() {
-    let len = 6 * SLICE;
-    let (world, large) = with(len).await;
-    let origin = large.clone();
-    world.origin().on("/a", move |request| {
-        let (from, to) = match request.header("range") {
-            Some(range) => origin.resolve(&range).unwrap(),
-            None => (0, len),
-        };
-        let answer = match request.header("range") {
-            Some(_) => origin.head(206).header("Content-Range", format!("bytes {from}-{}/{len}", to - 1)),
-            None => origin.head(200),
-        };
-        let cut = (from + 1000).min(to);
-        answer.body(origin.bytes(from, cut)).cut_short_by((to - cut) as usize)
-    });
-    for _ in 0..2 {
-        match world.client().get("/a").try_send().await {
-            Err(Broken::Cut { body }) => {
-                assert!(large.bytes(0, len).starts_with(&body) && body.len() < len as usize);
-            }
-            Err(Broken::NoResponse) => {}
-            Ok(seen) if seen.status == 502 => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    let origin = large.clone();
-    world.origin().on("/a", move |request| origin.serve(request));
-    is_whole(&world.get("/a").await, &large, len);
 }
 
 #[tokio::test]
@@ -300,51 +183,6 @@ async fn slices_that_were_evicted_are_fetched_again() {
         is_part(&range(&world, "bytes=1000000-1999999").await, &large, 1_000_000, 2_000_000);
     }
     assert!(world.origin().count() < 30, "runs, not single slices: {:?}", asked(&world));
-}
-
-#[tokio::test]
-async fn many_readers_of_a_cache_too_small_and_an_origin_that_breaks_off_see_right_bytes() {
-    let len = 60 * SLICE + 5;
-    let world = World::new()
-        .site("[site.cache]\nslice = \"64KiB\"")
-        .more("[cache.memory]\ncapacity = \"1MiB\"\nmax_object = \"64KiB\"")
-        .start()
-        .await;
-    let large = Large::new(len);
-    let (origin, mut count) = (large.clone(), 0u64);
-    world.origin().on("/a", move |request| {
-        count += 1;
-        let Some((from, to)) = request.header("range").and_then(|range| origin.resolve(&range)) else {
-            return origin.serve(request);
-        };
-        // Every seventh response ends after half of its bytes.
-        let cut = if count % 7 == 3 { from + (to - from) / 2 } else { to };
-        let answer = origin.head(206).header("Content-Range", format!("bytes {from}-{}/{len}", to - 1));
-        let answer = answer.body(origin.bytes(from, cut));
-        if cut < to { answer.reset_short_by((to - cut) as usize) } else { answer }
-    });
-    let readers: Vec<_> = (0..60u64)
-        .map(|n| {
-            let from = n * n * 7919 % (len - 1);
-            let to = (from + 1 + n * 104_729 % (10 * SLICE)).min(len);
-            let request = world.client().get("/a").header("Range", &format!("bytes={from}-{}", to - 1));
-            tokio::spawn(async move { (from, to, request.try_send().await) })
-        })
-        .collect();
-    let mut whole = 0;
-    for reader in readers {
-        match reader.await.unwrap() {
-            (from, to, Ok(seen)) if seen.status == 206 => {
-                is_part(&seen, &large, from, to);
-                whole += 1;
-            }
-            (_, _, Ok(seen)) => assert_eq!(seen.status, 502, "{:?}", seen.fields),
-            (from, to, Err(Broken::Cut { body })) => assert!(large.bytes(from, to).starts_with(&body)),
-            (_, _, Err(Broken::NoResponse)) => {}
-            (_, _, Err(other)) => panic!("{other}"),
-        }
-    }
-    assert!(whole > 50, "most breaks are mended, {whole} of 60");
 }
 
 #[tokio::test]
@@ -416,141 +254,6 @@ async fn a_small_object_is_kept_whole_from_its_first_range() {
     is_whole(&seen, &large, 1000);
     is_part(&range(&world, "bytes=-1").await, &large, 999, 1000);
     assert_eq!(asked(&world), ["bytes=0-65535"]);
-}
-
-#[tokio::test]
-async fn a_part_that_nothing_ties_to_others_answers_what_it_contains() {
-    let len = 6 * SLICE;
-    let (world, large) = with(len).await;
-    let origin = large.clone();
-    world
-        .origin()
-        .on("/a", move |request| origin.serve(request).without("ETag").header("ETag", "W/\"weak\""));
-    let seen = range(&world, "bytes=70000-70009").await;
-    is_part(&seen, &large, 70_000, 70_010);
-    assert!(seen.cache_status().has("stored"), "{:?}", seen.fields);
-    let seen = range(&world, "bytes=70005-131071").await;
-    assert!(seen.is_hit(), "{:?}", seen.fields);
-    is_part(&seen, &large, 70_005, 131_072);
-    is_part(&range(&world, "bytes=131071-131072").await, &large, 131_071, 131_073);
-    // Too wide to be kept as it is, but wide enough for the client.
-    assert_eq!(asked(&world), ["bytes=65536-131071", "bytes=65536-196607"]);
-    assert!(range(&world, "bytes=70000-70009").await.is_hit(), "the part is still good");
-}
-
-#[tokio::test]
-async fn a_range_that_cannot_be_kept_is_cut_and_the_key_known_for_it() {
-    let (world, large) = with(6 * SLICE).await;
-    let origin = large.clone();
-    world.origin().on("/a", move |request| origin.serve(request).without("ETag"));
-    for _ in 0..2 {
-        let seen = range(&world, "bytes=60000-70000").await;
-        is_part(&seen, &large, 60_000, 70_001);
-        assert!(!seen.cache_status().has("stored"), "{:?}", seen.fields);
-    }
-    assert_eq!(asked(&world), ["bytes=0-131071", "bytes=60000-70000"]);
-}
-
-#[tokio::test]
-async fn a_part_of_the_origins_own_choice_is_stored_and_used_again() {
-    for (says, body, first) in [
-        ("bytes 4-8/10", "45678", "67"),
-        ("bytes 5-9/10", "56789", "67"),
-        // It counts one too many: who asks sees that, who asks after that is served.
-        ("bytes 4-9/10", "45678", "45678"),
-    ] {
-        let world = World::start().await;
-        let part = Answer::status(206).header("Content-Range", says).header("Cache-Control", "max-age=60");
-        world.origin().always("/a", part.body(body));
-        let seen = range(&world, "bytes=6-7").await;
-        seen.assert_stored(206, first);
-        if first == body {
-            seen.assert_header("content-range", says).assert_header("content-length", "5");
-        }
-        range(&world, "bytes=6-8").await.assert_hit(206, "678");
-        world.origin().always("/a", Answer::fresh("0123456789", 60));
-        range(&world, "bytes=2-6").await.assert(206, "23456");
-        world.get("/a").await.assert_hit(200, "0123456789");
-    }
-}
-
-#[tokio::test]
-async fn a_part_is_not_the_whole() {
-    let world = World::start().await;
-    let part = Answer::status(206).header("Content-Range", "bytes 0-4/10").header("ETag", "\"a\"");
-    let part = part.header("Cache-Control", "max-age=60").body("01234");
-    world.origin().then(Expect::get("/a"), part);
-    range(&world, "bytes=0-3").await.assert(206, "0123");
-    world.origin().always("/a", Answer::fresh("0123456789", 60).header("ETag", "\"a\""));
-    world.get("/a").await.assert_stored(200, "0123456789");
-}
-
-#[tokio::test]
-async fn a_part_with_fewer_bytes_than_it_says_is_never_stored() {
-    let world = World::start().await;
-    let part = |body: &str| {
-        let part = Answer::status(206).header("Content-Range", "bytes 0-7/10");
-        part.header("Cache-Control", "max-age=60").body(body)
-    };
-    world.origin().then(Expect::get("/a"), part("01234"));
-    world.origin().then(Expect::get("/a").has("range", "bytes=0-3"), part("01234567"));
-    assert_eq!(range(&world, "bytes=0-3").await.status, 206);
-    world.origin().always("/a", Answer::fresh("0123456789", 60));
-    assert!(!range(&world, "bytes=0-3").await.is_hit());
-}
-
-#[tokio::test]
-async fn an_odd_part_is_asked_for_again_as_the_client_did() {
-    let (world, large) = with(10 * SLICE).await;
-    let odd = large.answer(206, 0, 100).header("Content-Range", "bytes 0-99/655360");
-    world.origin().then(Expect::get("/a").has("range", "bytes=65536-131071"), odd);
-    is_part(&range(&world, "bytes=70000-70009").await, &large, 70_000, 70_010);
-    assert_eq!(asked(&world)[1], "bytes=70000-70009");
-}
-
-#[tokio::test]
-async fn a_part_that_is_private_is_for_its_client_alone() {
-    let (world, large) = with(10 * SLICE).await;
-    let origin = large.clone();
-    world.origin().on("/a", move |request| {
-        origin.serve(request).without("Cache-Control").header("Cache-Control", "private")
-    });
-    for n in 1..3 {
-        is_part(&range(&world, "bytes=5-9").await, &large, 5, 10);
-        assert_eq!(world.origin().count(), n);
-    }
-}
-
-#[tokio::test]
-async fn later_slices_that_may_not_be_kept_end_the_version() {
-    let (world, large) = with(6 * SLICE).await;
-    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
-    let origin = large.clone();
-    world.origin().on("/a", move |request| {
-        origin.serve(request).without("Cache-Control").header("Cache-Control", "no-store")
-    });
-    let seen = range(&world, "bytes=200000-200009").await;
-    is_part(&seen, &large, 200_000, 200_010);
-    seen.assert_header("cache-control", "no-store");
-    assert!(!seen.cache_status().has("stored"), "{:?}", seen.fields);
-}
-
-#[tokio::test]
-async fn a_stale_manifest_is_confirmed_and_its_slices_stay() {
-    let (world, large) = with(6 * SLICE).await;
-    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
-    settled(&world).await;
-    world.advance(61);
-    let seen = range(&world, "bytes=20-29").await;
-    is_part(&seen, &large, 20, 30);
-    assert_eq!(world.origin().last().header("if-none-match").as_deref(), Some("\"v1\""));
-    assert_eq!(large.sent(), SLICE, "only the head was fetched");
-    assert!(range(&world, "bytes=0-9").await.is_hit(), "fresh again");
-    large.change();
-    world.advance(61);
-    is_part(&range(&world, "bytes=20-29").await, &large, 20, 30);
-    assert_eq!(world.origin().count(), 3, "one request tells and brings the new version");
-    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
 }
 
 #[tokio::test]

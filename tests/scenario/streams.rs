@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -12,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -105,4 +107,134 @@ async fn grpc_talks_both_ways_and_ends_with_trailers() {
     pieces.send(Frame::trailers(trailers.clone())).await.unwrap();
     let frame = within("the trailers", said.frame()).await.unwrap().unwrap();
     assert_eq!(frame.into_trailers().unwrap(), trailers);
+}
+
+#[tokio::test]
+async fn a_grpc_error_without_a_body_arrives_as_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let service = service_fn(|_: Request<Incoming>| async move {
+            let answer = Response::builder().header("content-type", "application/grpc");
+            let answer = answer.header("grpc-status", "5").header("grpc-message", "no such chat");
+            Ok::<_, Infallible>(answer.body(http_body_util::Empty::<Bytes>::new()).unwrap())
+        });
+        let _ =
+            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+    });
+    let site = "methods = [\"GET\", \"POST\"]";
+    let world = World::new().origins(0).member(address).pool("protocol = \"h2\"").site(site).start().await;
+    let socket = TcpStream::connect(world.client().address()).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("http://test.example/chat.Chat/Talk").header("te", "trailers");
+    let body = http_body_util::Full::new(Bytes::from_static(b"\0\0\0\0\0"));
+    let request = request.header("content-type", "application/grpc").body(body).unwrap();
+    let answer = within("the answer", sender.send_request(request)).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"5".parse().unwrap()));
+    assert_eq!(answer.headers()["grpc-message"], "no such chat");
+    assert!(answer.body().is_end_stream(), "the status stands in the only head there is");
+}
+
+/// More than sockets, TLS and hyper hold between one end and the other.
+const MORE_THAN_BUFFERS: usize = 64 << 20;
+
+/// Bytes that `to` takes until it takes none for a while.
+async fn until_it_stalls(to: &mut (impl AsyncWrite + Unpin)) -> usize {
+    let (piece, mut sent) = (vec![b'x'; 256 << 10], 0);
+    while sent < MORE_THAN_BUFFERS {
+        match tokio::time::timeout(Duration::from_millis(500), to.write(&piece)).await {
+            Ok(written) => sent += written.unwrap(),
+            Err(_) => break,
+        }
+    }
+    sent
+}
+
+#[tokio::test]
+async fn an_upload_goes_no_faster_than_the_origin_reads() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let site = "methods = [\"GET\", \"PUT\"]";
+    let limits = "[server.limits]\nrequest_body = \"1GiB\"";
+    let world = World::new()
+        .origins(0)
+        .member(listener.local_addr().unwrap())
+        .server(limits)
+        .site(site)
+        .start()
+        .await;
+    let (read, mut asked) = (Gate::new("the origin reads"), Vec::new());
+    let go = read.clone();
+    let origin = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        go.passed().await;
+        while !asked.ends_with(b"the end\r\n0\r\n\r\n") {
+            asked.clear();
+            asked.reserve(1 << 20);
+            assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
+        }
+        socket.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    });
+    let mut client = TcpStream::connect(world.client().address()).await.unwrap();
+    let head = "PUT /a HTTP/1.1\r\nHost: test.example\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write_all(format!("{head}{MORE_THAN_BUFFERS:x}\r\n").as_bytes()).await.unwrap();
+    let sent = until_it_stalls(&mut client).await;
+    assert!(sent < MORE_THAN_BUFFERS / 2, "{sent} bytes went into an origin that reads none");
+    read.open();
+    let rest = [&vec![b'x'; MORE_THAN_BUFFERS - sent][..], b"\r\n7\r\nthe end\r\n0\r\n\r\n"].concat();
+    within("the rest of the upload", client.write_all(&rest)).await.unwrap();
+    let mut answer = [0; 12];
+    within("the answer", client.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+    within("the origin", origin).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_download_that_is_not_kept_goes_no_faster_than_the_client_reads() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = World::new().origins(0).member(listener.local_addr().unwrap()).start().await;
+    let origin = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        assert_ne!(socket.read(&mut [0; 4096]).await.unwrap(), 0);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: {MORE_THAN_BUFFERS}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let sent = until_it_stalls(&mut socket).await;
+        let rest = vec![b'x'; MORE_THAN_BUFFERS - sent];
+        (sent, within("the client to read", socket.write_all(&rest)).await.is_ok())
+    });
+    let mut client = TcpStream::connect(world.client().address()).await.unwrap();
+    client.write_all(b"GET /a HTTP/1.1\r\nHost: test.example\r\n\r\n").await.unwrap();
+    // Three times as long as the origin waits for its next byte to be taken.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (mut piece, mut got) = (vec![0; 1 << 20], 0);
+    while got < MORE_THAN_BUFFERS {
+        let n = within("the body", client.read(&mut piece)).await.unwrap();
+        assert_ne!(n, 0, "{got} bytes came");
+        got += n;
+    }
+    let (sent, whole) = origin.await.unwrap();
+    assert!(sent < MORE_THAN_BUFFERS / 2, "{sent} bytes went to a client that reads none");
+    assert!(whole);
+}
+
+#[tokio::test]
+async fn trailers_of_what_is_not_kept_reach_who_takes_them() {
+    let world = World::start().await;
+    let head =
+        "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
+    world.origin().always("/a", Answer::raw(format!("{head}5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n")));
+    for (te, expected) in [("TE: trailers\r\n", true), ("", false)] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: test.example\r\n{te}Connection: close\r\n\r\n");
+        let mut socket = TcpStream::connect(world.client().address()).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut seen = String::new();
+        within("the response", socket.read_to_string(&mut seen)).await.unwrap();
+        let end = if expected { "0\r\nx-sum: 7\r\n\r\n" } else { "0\r\n\r\n" };
+        assert!(seen.ends_with(end), "{te}: {seen}");
+        assert_eq!(seen.contains("trailer: X-Sum"), expected, "{te}: {seen}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Connections that change to another protocol (WebSocket).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -141,4 +142,101 @@ async fn a_101_that_nobody_asked_for_is_refused() {
     world.origin().always("/a", Answer::raw(switch));
     let seen = world.get("/a").await;
     assert_eq!(seen.status, 502, "{seen:?}");
+}
+
+/// An origin that agrees to every request, and then does as `then` says with the connection.
+async fn agreeing<F: Future<Output = ()> + Send + 'static>(
+    then: impl Fn(TcpStream) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            let answer =
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            tokio::spawn(then(stream));
+        }
+    });
+    address
+}
+
+async fn tunnel(world: &World) -> TcpStream {
+    let mut client = TcpStream::connect(world.client().address()).await.unwrap();
+    client.write_all(ASK.as_bytes()).await.unwrap();
+    let answer = head(&mut client).await;
+    assert!(answer.starts_with("http/1.1 101 "), "{answer}");
+    client
+}
+
+#[tokio::test]
+async fn one_side_may_end_before_the_other() {
+    let address = agreeing(|mut stream| async move {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        stream.write_all(format!("{} bytes, bye", all.len()).as_bytes()).await.unwrap();
+    })
+    .await;
+    let world = World::new().origins(0).member(address).start().await;
+    let mut client = tunnel(&world).await;
+    client.write_all(b"hello").await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut rest = String::new();
+    within("what comes after our end", client.read_to_string(&mut rest)).await.unwrap();
+    assert_eq!(rest, "5 bytes, bye");
+    world.metrics_when("the tunnel is gone", |m| m.sum("seawall_origin_tunnels", &[]) == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_holds_no_more_than_the_other_side_takes() {
+    const MUCH: usize = 64 << 20;
+    let address = agreeing(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let world = World::new().origins(0).member(address).start().await;
+    let mut client = tunnel(&world).await;
+    let (piece, mut sent) = (vec![b'x'; 256 << 10], 0);
+    while sent < MUCH {
+        match tokio::time::timeout(Duration::from_millis(500), client.write(&piece)).await {
+            Ok(written) => sent += written.unwrap(),
+            Err(_) => break,
+        }
+    }
+    assert!(sent < MUCH / 2, "{sent} bytes went to an origin that reads none");
+}
+
+#[tokio::test]
+async fn many_tunnels_live_beside_each_other_and_end_with_the_edge() {
+    const MANY: usize = 100;
+    let address = agreeing(|mut stream| async move {
+        let (mut from, mut to) = stream.split();
+        let _ = tokio::io::copy(&mut from, &mut to).await;
+    })
+    .await;
+    let mut world = World::new().origins(0).member(address).start().await;
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        clients.push(tunnel(&world).await);
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.write_all(format!("{n:05}").as_bytes()).await.unwrap();
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        assert_eq!(text(client, 5).await, format!("{n:05}"));
+    }
+    assert_eq!(world.metrics().await.sum("seawall_origin_tunnels", &[]), MANY as f64);
+    drop(clients.split_off(10));
+    world.metrics_when("most are gone", |m| m.sum("seawall_origin_tunnels", &[]) == 10.0).await;
+    let stopping = world.stop();
+    // What is open may go on for `shutdown_timeout`.
+    clients[0].write_all(b"still").await.unwrap();
+    assert_eq!(text(&mut clients[0], 5).await, "still");
+    within("the edge to stop", stopping).await.unwrap();
+    let mut rest = Vec::new();
+    let ended = within("the end of a tunnel", clients[1].read_to_end(&mut rest)).await;
+    assert!(ended.is_err() || rest.is_empty());
 }

@@ -222,7 +222,10 @@ impl DiskTier {
             config::Admission::All => true,
             // What is there must be replaced.
             config::Admission::SecondHit => {
-                self.inner.doorkeeper.lock().saw(hash) || self.inner.index.contains(hash)
+                // Until the tier has been full once, there is room for whatever comes again.
+                let is_full = self.inner.metrics.reclaimed.get() > 0;
+                let entries = || if is_full { self.inner.index.len() } else { usize::MAX };
+                self.inner.doorkeeper.lock().saw(hash, entries) || self.inner.index.contains(hash)
             }
         };
         if !admitted {

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::file::{Found, LogFile};
-use super::marks::{MAX_ENTRIES, Marks, Subject, Verdict};
+use super::file::{Beside, Found, LogFile};
+use super::marks::{Marks, Subject, Verdict};
 use super::metrics::InvalidationMetrics;
 use super::record::{End, Record};
 use super::selector::{Mode, Selector};
@@ -44,6 +44,9 @@ impl Clone for Seen {
 #[repr(align(128))]
 struct Head(AtomicU64);
 
+/// Purges entered while hits that want the marks wait: tens of microseconds.
+const ENTERED_AT_ONCE: usize = 256;
+
 /// The ordered log of purges. A purge is in effect for the next request when [`append`](Self::append) returns.
 #[derive(Debug)]
 pub struct InvalidationLog {
@@ -51,6 +54,10 @@ pub struct InvalidationLog {
     marks: RwLock<Marks>,
     /// Held for a whole append, so that records stand in the file in their order; hits never wait for it.
     file: Mutex<Backing>,
+    /// Somebody writes the file anew.
+    tidying: AtomicBool,
+    /// All purges are where they are to be.
+    durable: AtomicBool,
     metrics: InvalidationMetrics,
 }
 
@@ -60,8 +67,11 @@ enum Backing {
     /// Nowhere: the cache does not outlive the process either.
     Nowhere,
     File(LogFile),
-    /// To be in this file, which could not be opened yet.
-    Missing(PathBuf),
+    /// To be in this file, which could not be opened yet. What it says is below `since`, and suspect for as long.
+    Missing {
+        path: PathBuf,
+        since: u64,
+    },
 }
 
 /// Why a log can't be opened.
@@ -110,17 +120,17 @@ impl InvalidationLog {
     }
 
     /// As [`open`](Self::open), for a cache that is served whatever becomes of its disk. As long as the file can't be
-    /// used, all that is older than this run is [`Verdict::Suspect`], and purges are not durable; each of them tries
-    /// to open the file.
+    /// used, all that is older than this run is [`Verdict::Suspect`], and purges are not durable; each of them, and
+    /// [`retry`](Self::retry), tries to open the file.
     pub fn open_or_suspect(path: &Path, now: Time, metrics: InvalidationMetrics) -> Self {
         match read(path, now) {
             Ok((marks, file)) => Self::with(marks, Backing::File(file), metrics),
             Err(error) => {
                 tracing::error!(%error, "purges will not outlive a restart, and what is on disk is confirmed before use");
-                let mut marks = Marks::default();
-                marks.advance(head_at(now));
-                marks.raise_floor(marks.head());
-                Self::with(marks, Backing::Missing(path.to_owned()), metrics)
+                let (mut marks, since) = (Marks::default(), head_at(now));
+                marks.advance(since);
+                marks.raise_floor(since);
+                Self::with(marks, Backing::Missing { path: path.to_owned(), since }, metrics)
             }
         }
     }
@@ -128,7 +138,32 @@ impl InvalidationLog {
     fn with(marks: Marks, file: Backing, metrics: InvalidationMetrics) -> Self {
         metrics.entries.set(i64::try_from(marks.len()).unwrap_or(i64::MAX));
         let head = Head(AtomicU64::new(marks.head()));
-        Self { head, marks: RwLock::new(marks), file: Mutex::new(file), metrics }
+        let log = Self {
+            head,
+            marks: RwLock::new(marks),
+            file: Mutex::new(Backing::Nowhere),
+            tidying: false.into(),
+            durable: true.into(),
+            metrics,
+        };
+        log.tell(&file);
+        *log.file.lock() = file;
+        log
+    }
+
+    /// Whether all purges will be known after a restart, if the cache is. Doesn't wait.
+    pub fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    fn tell(&self, backing: &Backing) {
+        let is_durable = match backing {
+            Backing::Nowhere => true,
+            Backing::File(file) => !file.is_doubtful(),
+            Backing::Missing { .. } => false,
+        };
+        self.durable.store(is_durable, Ordering::Release);
+        self.metrics.durable.set(i64::from(is_durable));
     }
 
     /// Sequence of the latest purge: what an object has seen whose origin is asked from now on.
@@ -168,40 +203,158 @@ impl InvalidationLog {
     /// The purge is in effect but is not on disk.
     pub fn append(&self, selectors: &[Selector], mode: Mode, now: Time) -> Result<Appended, NotDurable> {
         let mut file = self.file.lock();
-        let sequence = {
-            let mut marks = self.marks.write();
-            let sequence = marks.head() + 1;
-            selectors.iter().for_each(|selector| marks.set(selector, sequence, mode, now));
-            marks.bound(MAX_ENTRIES);
-            marks.advance(sequence);
-            self.head.0.store(sequence, Ordering::Release);
-            self.metrics.entries.set(i64::try_from(marks.len()).unwrap_or(i64::MAX));
-            sequence
+        let sequence = self.enter(selectors, mode, now);
+        let written = match &mut *file {
+            Backing::Nowhere => Ok(()),
+            Backing::File(file) if !file.is_doubtful() && !file.is_gone() => {
+                file.append(selectors.iter().map(|selector| Record::Purge {
+                    selector: selector.clone(),
+                    sequence,
+                    mode,
+                    time: now,
+                }))
+            }
+            _ => self.mend(&mut file),
         };
+        self.tell(&file);
+        written.map(|()| Appended { sequence }).map_err(|error| NotDurable { sequence, error })
+    }
+
+    /// Tries to make good what failed: opens the file that could not be opened, reads what earlier runs left in it, and
+    /// writes what could not be written. Waits for the disk: not for a runtime's thread.
+    ///
+    /// # Errors
+    /// It still can't be done.
+    pub fn retry(&self) -> io::Result<()> {
+        let mut file = self.file.lock();
+        let mended = self.mend(&mut file);
+        self.tell(&file);
+        mended
+    }
+
+    fn mend(&self, backing: &mut Backing) -> io::Result<()> {
+        if let Backing::Missing { path, since } = &*backing {
+            let file = self.open_late(path, *since)?;
+            *backing = Backing::File(file);
+        }
+        if let Backing::File(file) = backing
+            && file.is_gone()
+        {
+            file.doubt();
+            *file = self.open_anew(file.path())?;
+        }
+        if let Backing::File(file) = backing
+            && file.is_doubtful()
+        {
+            let snapshot = self.marks.read().snapshot();
+            file.rewrite(snapshot.records())?;
+            tracing::info!("all purges are on disk again");
+        }
+        Ok(())
+    }
+
+    /// Makes the file again after it was deleted. What somebody else has put there is not known, and may matter.
+    fn open_anew(&self, path: &Path) -> io::Result<LogFile> {
+        let (mut file, found) = LogFile::open(path, |_| {})?;
+        file.doubt();
+        if found != Found::Nothing {
+            let mut marks = self.marks.write();
+            let head = marks.head();
+            marks.raise_floor(head);
+        }
+        Ok(file)
+    }
+
+    /// Opens the file and adds what earlier runs left in it to the marks. What is older than this run is suspect no
+    /// longer, unless purges may be lost, or somebody else has numbered purges as this run did.
+    fn open_late(&self, path: &Path, since: u64) -> io::Result<LogFile> {
+        let mut records = Vec::new();
+        let (mut file, found) = LogFile::open(path, |record| records.push(record))?;
+        file.doubt();
+        let (mut floor, mut last) = (0, 0);
+        for some in records.chunks(ENTERED_AT_ONCE) {
+            let mut marks = self.marks.write();
+            for record in some {
+                match record {
+                    Record::Purge { selector, sequence, mode, time } => {
+                        marks.set(selector, *sequence, *mode, *time);
+                        last = last.max(*sequence);
+                    }
+                    Record::Floor(sequence) => floor = floor.max(*sequence),
+                }
+            }
+            let garbage = marks.take_garbage();
+            drop(marks);
+            drop(garbage);
+        }
+        let is_all = matches!(found, Found::Log(End::Clean | End::Torn));
+        let mut marks = self.marks.write();
+        if last.max(floor) <= since {
+            // Where purges may be lost, the floor stays where this run began.
+            if is_all {
+                marks.lower_floor(since, floor);
+            }
+        } else {
+            let above = last.max(floor).max(marks.head());
+            marks.raise_floor(above);
+            marks.advance(above);
+            self.head.0.store(above, Ordering::Release);
+        }
+        let entries = marks.len();
+        drop(marks);
+        self.metrics.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        Ok(file)
+    }
+
+    /// Enters purges into the marks. Only who holds the file does so.
+    fn enter(&self, selectors: &[Selector], mode: Mode, now: Time) -> u64 {
+        let sequence = self.head() + 1;
+        for some in selectors.chunks(ENTERED_AT_ONCE) {
+            let mut marks = self.marks.write();
+            some.iter().for_each(|selector| marks.set(selector, sequence, mode, now));
+            let garbage = marks.take_garbage();
+            drop(marks);
+            drop(garbage);
+        }
+        let mut marks = self.marks.write();
+        marks.advance(sequence);
+        self.head.0.store(sequence, Ordering::Release);
+        let entries = marks.len();
+        drop(marks);
+        self.metrics.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
         for selector in selectors {
             self.metrics.purges.with_label_values(&[selector.as_str(), mode.as_str()]).inc();
         }
-        let failed = |error| NotDurable { sequence, error };
-        let mut is_new = false;
-        if let Backing::Missing(path) = &*file {
-            // What it says is older than this run, and suspect without it.
-            let (opened, _) = LogFile::open(path, |_| {}).map_err(failed)?;
-            (*file, is_new) = (Backing::File(opened), true);
-        }
-        let Backing::File(file) = &mut *file else { return Ok(Appended { sequence }) };
-        let marks = self.marks.read();
-        let written = if is_new || file.wants_rewrite(marks.len()) {
-            file.rewrite(records(&marks))
-        } else {
-            drop(marks);
-            file.append(selectors.iter().map(|selector| Record::Purge {
-                selector: selector.clone(),
-                sequence,
-                mode,
-                time: now,
-            }))
+        sequence
+    }
+
+    /// Writes the file anew if most of it is superseded. That takes as long as a file of all marks takes; purges
+    /// and hits go on meanwhile. Waits for the disk: not for a runtime's thread.
+    ///
+    /// # Errors
+    /// The old file is still there, and still good.
+    pub fn tidy(&self) -> io::Result<()> {
+        let mark = match &*self.file.lock() {
+            Backing::File(file) if file.is_bloated(self.marks.read().len()) => file.mark(),
+            _ => return Ok(()),
         };
-        written.map(|()| Appended { sequence }).map_err(failed)
+        if self.tidying.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let tidied = self.write_beside(&mark);
+        self.tidying.store(false, Ordering::Release);
+        tidied
+    }
+
+    fn write_beside(&self, mark: &super::file::Mark) -> io::Result<()> {
+        // It may hold purges that are in the file behind the mark as well: to enter them twice does no harm.
+        let snapshot = self.marks.read().snapshot();
+        let beside = Beside::at(mark, snapshot.records())?;
+        drop(snapshot);
+        if let Backing::File(file) = &mut *self.file.lock() {
+            file.replace(beside, mark)?;
+        }
+        Ok(())
     }
 }
 
@@ -216,8 +369,14 @@ fn read(path: &Path, now: Time) -> Result<(Marks, LogFile), LogError> {
     let failed = |error| LogError { path: path.to_owned(), error };
     let mut marks = Marks::default();
     let (mut file, found) = LogFile::open(path, |record| match record {
-        Record::Purge { selector, sequence, mode, time } => marks.set(&selector, sequence, mode, time),
-        Record::Floor(sequence) => marks.raise_floor(sequence),
+        Record::Purge { selector, sequence, mode, time } => {
+            marks.set(&selector, sequence, mode, time);
+            marks.advance(sequence);
+        }
+        Record::Floor(sequence) => {
+            marks.raise_floor(sequence);
+            marks.advance(sequence);
+        }
     })
     .map_err(failed)?;
     marks.advance(head_at(now));
@@ -232,23 +391,15 @@ fn read(path: &Path, now: Time) -> Result<(Marks, LogFile), LogError> {
         }
         Found::Nothing => marks.raise_floor(marks.head()),
     }
-    marks.bound(MAX_ENTRIES);
-    if file.wants_rewrite(marks.len()) {
-        file.rewrite(records(&marks)).map_err(failed)?;
+    drop(marks.take_garbage());
+    if (file.is_doubtful() || file.is_bloated(marks.len()))
+        && let Err(error) = file.rewrite(marks.snapshot().records())
+    {
+        // All that it says is known: only that it can't be appended to matters, and that may pass.
+        tracing::error!(path = %path.display(), %error, "purges will not outlive a restart");
+        file.doubt();
     }
     Ok((marks, file))
-}
-
-/// What a file has to hold for these marks.
-fn records(marks: &Marks) -> impl Iterator<Item = Record> {
-    let floor = (marks.floor() > 0).then(|| Record::Floor(marks.floor()));
-    let purges = marks.purges().map(|(selector, sequence, mode, time)| Record::Purge {
-        selector,
-        sequence,
-        mode,
-        time,
-    });
-    floor.into_iter().chain(purges)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub struct InvalidationMetrics {
     pub purged_hits: IntCounter,
     /// Things that have a mark in the log.
     pub entries: IntGauge,
+    /// 1 while the log will be as it is after a restart, as far as the cache will; 0 while it can't be written.
+    pub durable: IntGauge,
 }
 
 impl InvalidationMetrics {
@@ -23,6 +25,7 @@ impl InvalidationMetrics {
         registry.register(Box::new(metrics.purges.clone()))?;
         registry.register(Box::new(metrics.purged_hits.clone()))?;
         registry.register(Box::new(metrics.entries.clone()))?;
+        registry.register(Box::new(metrics.durable.clone()))?;
         Ok(metrics)
     }
 
@@ -39,6 +42,10 @@ impl InvalidationMetrics {
             entries: IntGauge::new(
                 "seawall_invalidation_log_entries",
                 "URLs, prefixes, tags and sites that the log of purges holds.",
+            )?,
+            durable: IntGauge::new(
+                "seawall_invalidation_log_durable",
+                "Whether purges outlive a restart, if the cache does.",
             )?,
         })
     }

@@ -10,6 +10,7 @@
 //! | `selector` | what a purge names, and how hard it is |
 //! | `tags` | the tags of a response, from its fields |
 //! | `prefixes` | which stored prefixes a text begins with |
+//! | `generation` | the marks of one stretch of the log |
 //! | `marks` | the latest purge of each thing, and what follows for an object |
 //! | `record` | a purge as bytes, and back |
 //! | `file` | the records on disk |
@@ -19,6 +20,7 @@
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod generation;
 mod log;
 mod marks;
 mod metrics;

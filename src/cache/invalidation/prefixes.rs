@@ -25,8 +25,8 @@ impl<V> Prefixes<V> {
         self.0.iter().map(|(prefix, value)| (&**prefix, value))
     }
 
-    pub(super) fn retain(&mut self, keep: impl Fn(&V) -> bool) {
-        self.0.retain(|_, value| keep(value));
+    pub(super) fn remove(&mut self, prefix: &[u8]) -> Option<V> {
+        self.0.remove(prefix)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -90,9 +90,11 @@ pub async fn pass(
 ) -> Result<Answer, Refused> {
     let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
     let request = outgoing.with_body(RequestBody::Empty);
-    let response =
-        worker.client.fetch(outgoing.pool, request).await.map_err(|error| Refused::from(error.refusal()))?;
-    recording::trip(pending, Some(&response.trip));
+    let response = worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+        recording::trip(pending, &failed.trip);
+        Refused::from(failed.refusal())
+    })?;
+    recording::trip(pending, &response.trip);
     Ok(passing::respond(worker, keyed, response, reason, why))
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
-use http_body_util::BodyExt;
 
 use super::S3;
 use crate::origin::body::OriginBody;
@@ -12,9 +11,11 @@ use crate::origin::error::FetchError;
 use crate::origin::request::{OriginResponse, Trip};
 
 /// An error page is read up to here; S3's are under 1 KiB.
-const MAX_PAGE: usize = 64 * 1024;
+pub(super) const MAX_PAGE: usize = 64 * 1024;
 /// And for so long.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// No element that counts is longer.
+const MAX_WORD: usize = 128;
 
 /// Codes that mean the edge itself is at fault: key, clock, region, bucket policy of the whole account.
 const OURS: [&str; 13] = [
@@ -35,7 +36,14 @@ const OURS: [&str; 13] = [
 
 /// The answer to a request that S3 is not asked.
 pub(in crate::origin) fn local_answer(pool: &Arc<str>, status: StatusCode) -> OriginResponse {
-    let trip = Trip { pool: pool.clone(), member: "local".into(), attempts: 0, first_byte: Duration::ZERO };
+    let trip = Trip {
+        pool: pool.clone(),
+        member: "local".into(),
+        attempts: 0,
+        first_byte: None,
+        error: None,
+        request_id: None,
+    };
     let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]);
     OriginResponse {
         status,
@@ -56,12 +64,15 @@ impl S3 {
         &self,
         mut response: OriginResponse,
     ) -> Result<OriginResponse, FetchError> {
+        let id = response.headers.get("x-amz-request-id").and_then(|id| id.to_str().ok());
+        response.trip.request_id = id.map(|id| id.get(..id.len().min(MAX_WORD)).unwrap_or_default().into());
         strip_response(&mut response.headers);
         if response.status.is_success() || response.status == StatusCode::NOT_MODIFIED {
             return Ok(response);
         }
-        let page = std::mem::replace(&mut response.body, OriginBody::empty());
-        let code = error_code(&read_page(page).await);
+        let page = response.body.peek(MAX_PAGE, PAGE_TIMEOUT).await;
+        response.body = OriginBody::empty();
+        let code = element(&page, "Code").map(str::to_owned);
         response.status = self.status_for(response.status, code.as_deref()).inspect_err(|error| {
             tracing::error!(pool = %response.trip.pool, member = %response.trip.member, %error, "S3 refuses the edge");
         })?;
@@ -106,31 +117,14 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     }
 }
 
-/// As much of a page as comes in time; one that breaks off may still hold its code.
-async fn read_page(mut body: OriginBody) -> Vec<u8> {
-    let mut page = Vec::new();
-    let read = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Ok(data) = frame.into_data() else { continue };
-            page.extend_from_slice(&data[..data.len().min(MAX_PAGE - page.len())]);
-            if page.len() == MAX_PAGE {
-                break;
-            }
-        }
-    };
-    // Late is as good as cut off.
-    let _ = tokio::time::timeout(PAGE_TIMEOUT, read).await;
-    page
-}
-
-/// The text of the first `<Code>`, if it looks like one.
-pub(super) fn error_code(page: &[u8]) -> Option<String> {
-    let start = memchr::memmem::find(page, b"<Code>")? + 6;
-    let rest = page.get(start..)?;
-    let code = &rest[..memchr::memchr(b'<', rest)?];
-    let sound =
-        (1..=64).contains(&code.len()) && code.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.');
-    sound.then(|| String::from_utf8_lossy(code).into_owned())
+/// The text of the first `<name>`, if it is a plain word: a code, a region, an endpoint.
+pub(super) fn element<'p>(page: &'p [u8], name: &str) -> Option<&'p str> {
+    let tag = format!("<{name}>");
+    let rest = page.get(memchr::memmem::find(page, tag.as_bytes())? + tag.len()..)?;
+    let text = &rest[..memchr::memchr(b'<', rest)?];
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'_');
+    let sound = (1..=MAX_WORD).contains(&text.len()) && text.iter().all(plain);
+    std::str::from_utf8(text).ok().filter(|_| sound)
 }
 
 #[cfg(test)]
@@ -167,16 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn codes() {
+    fn elements() {
+        let page = "<?xml?><Error><Code>PermanentRedirect</Code><Endpoint>b.s3.eu-west-1.amazonaws.com:80</Endpoint>";
+        assert_eq!(element(page.as_bytes(), "Endpoint"), Some("b.s3.eu-west-1.amazonaws.com:80"));
+        assert_eq!(element(page.as_bytes(), "Region"), None);
+        let long = format!("<Code>{}</Code>", "a".repeat(MAX_WORD + 1));
         for (page, code) in [
             ("<?xml?><Error><Code>NoSuchKey</Code><Message>..", Some("NoSuchKey")),
             ("<Code>a b</Code>", None),
             ("<Code></Code>", None),
             ("<Code>NoSuchKey", None),
+            (long.as_str(), None),
             ("<html>", None),
             ("", None),
         ] {
-            assert_eq!(error_code(page.as_bytes()).as_deref(), code, "{page}");
+            assert_eq!(element(page.as_bytes(), "Code"), code, "{page}");
         }
     }
 
@@ -194,12 +193,15 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_page_can_be_looked_at(before in ".{0,20}", code in "[a-zA-Z<>. ]{0,80}", after in ".{0,20}") {
-            let found = error_code(format!("{before}<Code>{code}</Code>{after}").as_bytes());
-            let sound = |c: &str| !c.is_empty() && c.len() <= 64 && c.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-            proptest::prop_assert!(found.as_deref().is_none_or(sound));
+        fn any_page_can_be_looked_at(before in ".{0,20}", code in "[a-zA-Z<>. ]{0,140}", after in ".{0,20}") {
+            let page = format!("{before}<Code>{code}</Code>{after}");
+            let found = element(page.as_bytes(), "Code");
+            let sound = |c: &str| {
+                (1..=MAX_WORD).contains(&c.len()) && c.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:_".contains(&b))
+            };
+            proptest::prop_assert!(found.is_none_or(sound));
             if sound(&code) && !before.contains('<') {
-                proptest::prop_assert_eq!(found, Some(code));
+                proptest::prop_assert_eq!(found, Some(code.as_str()));
             }
         }
     }

@@ -10,6 +10,7 @@ use super::vended::Vended;
 use super::vendor::{Env, Vendor};
 use crate::config::{S3Credentials, Secret};
 use crate::origin::error::FetchError;
+use crate::origin::metrics::OriginMetrics;
 
 /// How often the profile file is looked at: tools that renew credentials rewrite it.
 const LOOK: Duration = Duration::from_secs(5);
@@ -86,9 +87,9 @@ impl Source {
     }
 
     /// Starts what has to run beside us. Must be called within a runtime.
-    pub(super) fn start(&self) {
+    pub(super) fn start(&self, pool: &str, metrics: &OriginMetrics) {
         if let Source::Vended(vended) = self {
-            vended.start();
+            vended.start(metrics.credentials(pool));
         }
     }
 

@@ -8,19 +8,18 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::answer::{error_code, strip_response};
+use super::answer::{element, strip_response};
 use super::plan::Object;
-use super::redirect::Target;
 use super::vendor::{from_json, from_xml, may_be_asked};
+use super::whereabouts::Target;
 use crate::fuzzing::input::Input;
 
 /// Error pages.
 pub(crate) fn answer(data: &[u8]) {
-    if let Some(code) = error_code(data) {
-        assert!(
-            (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
-        );
-        let page = format!("<Code>{code}<");
+    for name in ["Code", "Region", "Endpoint"] {
+        let Some(text) = element(data, name) else { continue };
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:_".contains(&b)) && !text.is_empty());
+        let page = format!("<{name}>{text}<");
         assert!(memchr::memmem::find(data, page.as_bytes()).is_some());
     }
     let mut headers = Input(data).fields();
@@ -37,8 +36,9 @@ pub(crate) fn redirect(data: &[u8]) {
     let (known, tls, location) = (input.text(), input.line() == b"tls", input.text());
     let object = Object { bucket: "photos".into(), path: "/a".into(), query: String::new() };
     let Some(target) = Target::within(location, &object, known, tls) else { return };
-    let host = target.member.host.as_str();
-    assert_eq!(target.member.tls, tls, "from TLS to none, or back");
+    let member = target.member.expect("a location names a host");
+    let host = member.host.as_str();
+    assert_eq!(member.tls, tls, "from TLS to none, or back");
     assert!(location.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")));
     assert!(
         !host.contains(['@', '/', '?', '#', ':', '\\', ' ']) || host.parse::<std::net::Ipv6Addr>().is_ok(),

@@ -1,7 +1,8 @@
 //! A pool whose members are S3 endpoints: objects of one bucket, and nothing else that S3 can do.
 //!
 //! `plan` turns a path into an object, or into a refusal to ask; `sign` writes the request; `answer` takes out of
-//! the response what is S3's business; `redirect` follows it to another endpoint; `credentials` knows whose key signs, and gets temporary ones from a
+//! the response what is S3's business; `redirect` follows it to another endpoint or region,
+//! as far as what `whereabouts` reads is to be believed; `credentials` knows whose key signs, and gets temporary ones from a
 //! `vendor`, `vended` ahead of time.
 
 mod answer;
@@ -13,15 +14,17 @@ mod redirect;
 mod sign;
 mod vended;
 mod vendor;
+mod whereabouts;
 
 pub(super) use answer::local_answer;
 pub(super) use plan::{Object, Plan};
-pub(super) use redirect::Elsewhere;
+pub(super) use redirect::{Elsewhere, says_where};
 pub(super) use sign::strip_request;
 
 use credentials::Source;
 
 use super::error::OriginSetupError;
+use super::metrics::OriginMetrics;
 use crate::config::{self, HostPattern};
 
 /// `[pool.s3]`, ready for use.
@@ -43,6 +46,7 @@ impl S3 {
         pool: &config::Pool,
         s3: &config::S3,
         sites: &[config::Site],
+        metrics: &OriginMetrics,
     ) -> Result<Self, OriginSetupError> {
         let not_found = http::StatusCode::from_u16(s3.not_found).map_err(|_| OriginSetupError::S3 {
             pool: pool.name.clone(),
@@ -54,7 +58,7 @@ impl S3 {
             return Err(OriginSetupError::S3 { pool: pool.name.clone(), reason });
         }
         let credentials = Source::new(&s3.credentials, &s3.region, &|name| std::env::var(name).ok());
-        credentials.start();
+        credentials.start(&pool.name, metrics);
         let parents = sites.iter().flat_map(|site| &site.hosts).filter_map(|host| match host {
             HostPattern::Suffix(parent) => Some(parent.clone()),
             HostPattern::Exact(_) | HostPattern::Any => None,

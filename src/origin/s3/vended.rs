@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::credentials::Keys;
 use super::vendor::{Grant, Vendor};
+use crate::origin::metrics::CredentialMetrics;
 
 /// New keys are asked for so long before the old expire, or after half their life if that is shorter.
 const AHEAD: Duration = Duration::from_secs(300);
@@ -30,14 +31,14 @@ impl Vended {
         Arc::new(Self {
             vendor,
             grant: ArcSwapOption::empty(),
-            last_error: Mutex::new("not asked yet".to_owned()),
+            last_error: Mutex::new("no answer yet".to_owned()),
             asked: watch::Sender::new(false),
         })
     }
 
     /// Keeps keys fresh for as long as somebody holds this. Must be called within a runtime.
-    pub(super) fn start(self: &Arc<Self>) {
-        tokio::spawn(keep_fresh(Arc::downgrade(self), self.vendor.clone()));
+    pub(super) fn start(self: &Arc<Self>, metrics: CredentialMetrics) {
+        tokio::spawn(keep_fresh(Arc::downgrade(self), self.vendor.clone(), metrics));
     }
 
     /// Waits for the first answer, good or bad, but not for longer than `limit`.
@@ -79,10 +80,18 @@ fn until_next(expires: SystemTime, now: SystemTime) -> Duration {
     left.saturating_sub(AHEAD).max(left / 2).max(FLOOR)
 }
 
-async fn keep_fresh(vended: Weak<Vended>, vendor: Vendor) {
+async fn keep_fresh(vended: Weak<Vended>, vendor: Vendor, metrics: CredentialMetrics) {
     let mut failures = 0;
     loop {
         let answer = vendor.ask().await;
+        match &answer {
+            Ok(grant) => {
+                let expires = grant.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                metrics.expiry.set(expires.as_secs_f64());
+                metrics.granted.inc();
+            }
+            Err(_) => metrics.failed.inc(),
+        }
         let Some(vended) = vended.upgrade() else { return };
         let wait = vended.learn(answer, &mut failures);
         drop(vended);
@@ -92,8 +101,10 @@ async fn keep_fresh(vended: Weak<Vended>, vendor: Vendor) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
-    use crate::origin::tests::{Act, Server};
+    use crate::origin::tests::{self, Act, SILENT, Server};
 
     const JSON: &str =
         r#"{"AccessKeyId":"ASIA","SecretAccessKey":"s","Token":"t","Expiration":"2199-01-01T00:00:00Z"}"#;
@@ -102,11 +113,19 @@ mod tests {
         Act::ReplyAndClose(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 
+    fn metrics() -> CredentialMetrics {
+        crate::origin::OriginMetrics::register(&prometheus::Registry::new()).unwrap().credentials("p")
+    }
+
+    fn instance(server: &Server) -> Arc<Vended> {
+        Vended::new(Vendor::Instance { endpoint: format!("http://{}", server.address) })
+    }
+
     async fn first_keys(region: &str, env: &[(&str, String)]) -> Result<Arc<Keys>, String> {
         let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone());
         let vended = Vended::new(Vendor::find(region, &env).unwrap());
         assert!(vended.keys(SystemTime::now()).is_err());
-        vended.start();
+        vended.start(metrics());
         vended.ready(Duration::from_secs(5)).await;
         vended.keys(SystemTime::now())
     }
@@ -168,6 +187,52 @@ mod tests {
             ("AWS_ENDPOINT_URL_STS", format!("http://{}", server.address)),
         ];
         assert_eq!(first_keys("r", &env).await.unwrap().access_key_id, "ASIB");
+    }
+
+    #[tokio::test]
+    async fn keys_are_renewed_before_they_expire() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let server = Server::start(move |_, _, head| {
+            if !head.starts_with("GET /latest/meta-data/iam/security-credentials/role") {
+                return reply("role");
+            }
+            let n = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let soon = time::OffsetDateTime::now_utc() + Duration::from_secs(if n == 0 { 4 } else { 3600 });
+            let soon = soon.format(&time::format_description::well_known::Rfc3339).unwrap();
+            reply(&JSON.replace("ASIA", &format!("ASIA{n}")).replace("2199-01-01T00:00:00Z", &soon))
+        })
+        .await;
+        let (vended, metrics) = (instance(&server), metrics());
+        vended.start(metrics.clone());
+        vended.ready(Duration::from_secs(5)).await;
+        let first = metrics.expiry.get();
+        let name = || vended.keys(SystemTime::now()).expect("keys at any time").access_key_id.clone();
+        assert_eq!(name(), "ASIA0");
+        tests::until(|| name() == "ASIA1").await;
+        assert!(metrics.expiry.get() > first + 3000.0);
+        assert_eq!((metrics.granted.get(), metrics.failed.get()), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_vendor_that_hangs_keeps_nobody_waiting_for_long() {
+        let server = Server::start(|_, _, _| SILENT()).await;
+        let (vended, metrics) = (instance(&server), metrics());
+        vended.start(metrics.clone());
+        let start = Instant::now();
+        vended.ready(Duration::from_millis(100)).await;
+        assert_eq!(vended.keys(SystemTime::now()).unwrap_err(), "no answer yet");
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        let given_up = async {
+            while metrics.failed.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(9), given_up).await.expect("it is given up");
+        let error = vended.keys(SystemTime::now()).unwrap_err();
+        assert!(error.contains("/latest/api/token: no answer in time"), "{error}");
+        let start = Instant::now();
+        vended.ready(Duration::from_secs(5)).await;
+        assert!(start.elapsed() < Duration::from_secs(1), "nobody waits for the second answer");
     }
 
     #[test]

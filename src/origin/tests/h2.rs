@@ -34,3 +34,55 @@ async fn many_requests_share_one_connection() {
     assert_eq!(text(first).await.unwrap(), "http://photos.example/1");
     assert_eq!(world.metric("seawall_origin_connects_total"), 1.0);
 }
+
+/// An origin that takes two streams at a time, and answers those of `/hold` only once it is told to.
+async fn two_at_a_time(go: watch::Receiver<bool>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let go = go.clone();
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                let mut go = go.clone();
+                async move {
+                    if request.uri().path() == "/hold" {
+                        go.wait_for(|go| *go).await.unwrap();
+                    }
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("ok"))))
+                }
+            });
+            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            server.max_concurrent_streams(2);
+            tokio::spawn(server.serve_connection(TokioIo::new(socket), service));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn streams_beyond_the_origins_limit_get_a_connection_of_their_own() {
+    let (open, go) = watch::channel(false);
+    let mut pool = pool(&[two_at_a_time(go).await]);
+    pool.protocol = config::OriginProtocol::H2;
+    let world = World::new(pool);
+    assert_eq!(world.get("/").await.unwrap().0, 200, "its limit is known");
+    let held: Vec<_> = (0..4)
+        .map(|_| {
+            let client = world.client.clone();
+            tokio::spawn(async move { client.fetch(PoolId(0), get("/hold")).await.unwrap().status })
+        })
+        .collect();
+    world.until(|world| world.metric("seawall_origin_connects_total") >= 2.0).await;
+    assert_eq!(world.get("/").await.unwrap().0, 200, "while four streams do not end");
+    open.send_replace(true);
+    for one in held {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+    let made = world.metric("seawall_origin_connects_total");
+    assert!((2.0..=4.0).contains(&made), "{made}");
+    for _ in 0..5 {
+        assert_eq!(world.get("/").await.unwrap().0, 200);
+    }
+    assert_eq!(world.metric("seawall_origin_connects_total"), made, "there is room again");
+}

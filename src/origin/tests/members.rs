@@ -176,3 +176,115 @@ async fn a_name_that_does_not_resolve_is_no_reason_not_to_start() {
     let error = World::new(pool).get("/").await.unwrap_err();
     assert_eq!(error.refusal().as_str(), "origin_unresolved");
 }
+
+/// Answers, or takes requests and says nothing for `/slow`, or for everything.
+async fn slow_in_parts(all: Arc<std::sync::atomic::AtomicBool>) -> Server {
+    Server::start(move |_, _, head| {
+        let hangs = all.load(std::sync::atomic::Ordering::Relaxed);
+        if hangs || head.starts_with("GET /slow") { SILENT() } else { ok("well") }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nobody_empties_a_pool_by_asking_for_what_is_slow_everywhere() {
+    for count in [1, 3] {
+        let mut servers = Vec::new();
+        for _ in 0..count {
+            servers.push(slow_in_parts(Arc::default()).await);
+        }
+        let addresses: Vec<_> = servers.iter().map(|s| s.address).collect();
+        let mut pool = pool(&addresses);
+        pool.breaker.consecutive_failures = 3;
+        pool.breaker.open_for = Duration::from_secs(60);
+        pool.timeouts.first_byte = Duration::from_millis(300);
+        let world = World::new(pool);
+        for round in 0..4 {
+            let slow: Vec<_> = (0..20)
+                .map(|n| {
+                    let client = world.client.clone();
+                    tokio::spawn(async move {
+                        let mut request = get(&format!("/slow/{n}"));
+                        request.key = (u64::MAX / 20) * n;
+                        client.fetch(PoolId(0), request).await.is_err()
+                    })
+                })
+                .collect();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            for n in 0..20 {
+                let mut request = get("/quick");
+                request.key = (u64::MAX / 20) * n;
+                assert_eq!(world.fetch(request).await.unwrap().status, 200, "{count} members, round {round}");
+            }
+            for one in slow {
+                assert!(one.await.unwrap());
+            }
+        }
+        assert!(world.metric("seawall_origin_member_up") * 2.0 >= f64::from(count), "of {count}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_all_costs_one_trial_each_and_its_end_is_noticed_soon() {
+    let open_for = Duration::from_millis(200);
+    for count in [1, 3] {
+        let hang = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let mut servers = Vec::new();
+        for _ in 0..count {
+            servers.push(slow_in_parts(hang.clone()).await);
+        }
+        let addresses: Vec<_> = servers.iter().map(|s| s.address).collect();
+        let mut pool = pool(&addresses);
+        pool.breaker.consecutive_failures = 2;
+        pool.breaker.open_for = open_for;
+        pool.timeouts.first_byte = Duration::from_millis(100);
+        let world = World::new(pool);
+        let asked = || servers.iter().map(Server::requests).sum::<usize>();
+        let down = async {
+            while world.metric("seawall_origin_member_up") > 0.0 {
+                let _ = tokio::join!(world.get("/1"), world.get("/2"), world.get("/3"), world.get("/4"));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), down).await.expect("all to be ejected");
+        // Six times as long as the first wait: doubled each time, the next trial would be as far away as that.
+        let (before, start) = (asked(), std::time::Instant::now());
+        while start.elapsed() < open_for * 6 {
+            let began = std::time::Instant::now();
+            if world.get("/a").await.is_err_and(|error| error.as_str() == "unavailable") {
+                assert!(began.elapsed() < Duration::from_millis(80), "at once");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let trials = asked() - before;
+        let most = count * (start.elapsed().as_millis() / open_for.as_millis() + 1) as usize;
+        assert!((2 * count..=most).contains(&trials), "{trials} trials of {count} members, at most {most}");
+        hang.store(false, std::sync::atomic::Ordering::Relaxed);
+        let back = std::time::Instant::now();
+        while world.get("/a").await.is_err() {
+            assert!(back.elapsed() < open_for * 5, "not back after {:?}", back.elapsed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_gone_finishes_what_it_began() {
+    let old = Server::start(|_, _, _| {
+        Act::ReplyAndStall("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc".into())
+    })
+    .await;
+    let new = Server::start(|_, _, _| ok("new")).await;
+    let world = World::new(pool(&[old.address]));
+    let mut response = world.fetch(get("/")).await.unwrap();
+    let pool = world.client.pool().unwrap();
+    let mut found = pool.found(0);
+    found[0].addresses = vec![crate::origin::resolve::pair(&[new.address.ip()], new.address.port())[0]];
+    pool.set(0, Some(found));
+    assert_eq!(world.get("/").await.unwrap().1, "new");
+    let frame = response.body.frame().await.unwrap().unwrap();
+    assert_eq!((frame.into_data().unwrap(), *old.closed.borrow()), (Bytes::from("abc"), 0));
+    drop(response);
+    let mut closed = old.closed.clone();
+    closed.wait_for(|closed| *closed == 1).await.unwrap();
+    assert_eq!(world.metric("seawall_origin_member_up"), 1.0, "the old one is not counted any more");
+}

@@ -197,6 +197,11 @@ impl World {
     }
 
     pub async fn fetch(&self, request: OriginRequest) -> Result<OriginResponse, FetchError> {
+        self.trip(request).await.map_err(|failed| failed.error)
+    }
+
+    /// As [`World::fetch`], with what was done in vain.
+    pub async fn trip(&self, request: OriginRequest) -> Result<OriginResponse, Failed> {
         let fetched = self.client.fetch(PoolId(0), request);
         tokio::time::timeout(Duration::from_secs(10), fetched).await.expect("the fetch hangs")
     }

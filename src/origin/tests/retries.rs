@@ -227,3 +227,68 @@ async fn all_attempts_together_have_a_deadline() {
     let requests: usize = servers.iter().map(Server::requests).sum();
     assert!((2..=4).contains(&requests), "{requests}");
 }
+
+#[tokio::test]
+async fn a_retry_waits_for_as_long_as_the_origin_asks() {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let next = move || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let busy = || status(503, "Retry-After: 1\r\n");
+    let servers = {
+        let next = Arc::new(next);
+        let script = move |next: &dyn Fn() -> u32| if next() == 0 { busy() } else { ok("well") };
+        let (one, other) = (next.clone(), next);
+        [
+            Server::start(move |_, _, _| script(one.as_ref())).await,
+            Server::start(move |_, _, _| script(other.as_ref())).await,
+        ]
+    };
+    let world = World::new(tries(2, &servers.each_ref().map(|s| s.address)));
+    let start = std::time::Instant::now();
+    assert_eq!(world.get("/").await.unwrap().1, "well");
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn who_asks_for_a_longer_wait_is_not_asked_again() {
+    let busy = || Server::start(|_, _, _| status(503, "Retry-After: 60\r\n"));
+    let (one, other) = (busy().await, busy().await);
+    let world = World::new(tries(5, &[one.address, other.address]));
+    let start = std::time::Instant::now();
+    assert_eq!(world.fetch(get("/")).await.unwrap().trip.attempts, 2, "the other said nothing of the kind");
+    assert!(start.elapsed() < Duration::from_secs(1), "nor is it waited for: {:?}", start.elapsed());
+    assert_eq!((one.requests(), other.requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_head_that_can_be_read_in_two_ways_is_asked_for_elsewhere() {
+    let doubtful = Server::start(|_, _, _| {
+        Act::ReplyAndClose("HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na".into())
+    })
+    .await;
+    let good = Server::start(|_, _, _| ok("good")).await;
+    let world = World::new(tries(2, &[doubtful.address, good.address]));
+    let mut n = 0;
+    while doubtful.requests() == 0 {
+        n += 1;
+        assert_eq!(world.get(&format!("/{n}")).await.unwrap().1, "good");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_says_who_was_asked_and_how_often() {
+    let silent = || Server::start(|_, _, _| SILENT());
+    let servers = [silent().await, silent().await];
+    let addresses = servers.each_ref().map(|s| s.address);
+    let mut pool = tries(2, &addresses);
+    pool.timeouts.first_byte = Duration::from_millis(50);
+    let world = World::new(pool);
+    let trip = world.trip(get("/")).await.unwrap_err().trip;
+    assert_eq!((trip.attempts, trip.error), (2, Some("first_byte_timeout")));
+    assert!(addresses.iter().any(|address| trip.member.as_ref() == address.to_string()), "{trip:?}");
+
+    let mut pool = tries(1, &[]);
+    pool.members = vec![member("no-such-host.invalid", 80)];
+    pool.timeouts.connect = Duration::from_millis(50);
+    let trip = World::new(pool).trip(get("/")).await.unwrap_err().trip;
+    assert_eq!((trip.member.as_ref(), trip.attempts, trip.error), ("none", 0, Some("unresolved")));
+}

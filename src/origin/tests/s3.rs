@@ -237,3 +237,85 @@ async fn a_preflight_is_passed_without_a_signature() {
     );
     assert!(!head.contains("authorization") && !head.contains("x-amz-"), "{head}");
 }
+
+/// S3's error page, chunked as S3 sends it, with these fields before it.
+fn page(code: u16, fields: &str, xml: &str) -> Act {
+    let xml = format!("<?xml version=\"1.0\"?><Error>{xml}</Error>");
+    Act::Reply(format!(
+        "HTTP/1.1 {code} X\r\n{fields}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{xml}\r\n0\r\n\r\n",
+        xml.len()
+    ))
+}
+
+fn signed_for(head: &str, region: &str) -> bool {
+    head.contains(&format!("/{region}/s3/aws4_request"))
+}
+
+#[tokio::test]
+async fn a_permanent_redirect_without_a_location_is_followed_and_remembered() {
+    let second =
+        Server::start(|_, _, head| if signed_for(head, "eu-west-1") { ok("there") } else { status(403, "") })
+            .await;
+    let address = second.address;
+    let first = Server::start(move |_, _, _| {
+        let xml =
+            format!("<Code>PermanentRedirect</Code><Endpoint>{address}</Endpoint><Bucket>photos</Bucket>");
+        page(301, "x-amz-bucket-region: eu-west-1\r\n", &xml)
+    })
+    .await;
+    let world = World::new(s3_pool(first.address, SECRET));
+    for path in ["/a.txt", "/b.txt"] {
+        assert_eq!(world.get(path).await.unwrap(), (200, "there".into()), "{path}");
+    }
+    assert_eq!((first.requests(), second.requests()), (1, 2));
+    assert!(second.seen.lock()[0].head.starts_with("GET /photos/a.txt "), "its style is kept");
+}
+
+#[tokio::test]
+async fn a_wrong_region_is_corrected_once_for_all() {
+    let head_only = "x-amz-bucket-region: eu-west-1\r\n";
+    let xml = "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region>";
+    for (method, fields, xml) in [(Method::GET, "", xml), (Method::HEAD, head_only, "")] {
+        let server = Server::start(move |_, _, head| match head {
+            head if signed_for(head, "eu-west-1") => status(204, ""),
+            _ if xml.is_empty() => status(400, fields),
+            _ => page(400, fields, xml),
+        })
+        .await;
+        let world = World::new(s3_pool(server.address, SECRET));
+        for _ in 0..2 {
+            let response = world.fetch(request(method.clone(), "/a.txt", RequestBody::Empty)).await.unwrap();
+            assert_eq!((response.status.as_u16(), response.trip.attempts), (204, 1), "{method}");
+        }
+        assert_eq!(server.requests(), 3, "{method}: the first one twice");
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_is_no_better_is_not_tried_for_ever() {
+    let server = Server::start(|_, _, head| {
+        let other = if signed_for(head, "eu-west-1") { "us-east-1" } else { "eu-west-1" };
+        page(400, "", &format!("<Code>AuthorizationHeaderMalformed</Code><Region>{other}</Region>"))
+    })
+    .await;
+    let world = World::new(s3_pool(server.address, SECRET));
+    let refused = FetchError::Refused { code: "AuthorizationHeaderMalformed".into() };
+    for requests in [3, 6] {
+        assert_eq!(world.get("/a.txt").await.unwrap_err(), refused);
+        assert_eq!(server.requests(), requests);
+    }
+    let same = Server::start(|_, _, _| {
+        page(400, "", "<Code>AuthorizationHeaderMalformed</Code><Region>us-east-1</Region>")
+    })
+    .await;
+    assert_eq!(World::new(s3_pool(same.address, SECRET)).get("/a.txt").await.unwrap_err(), refused);
+    assert_eq!(same.requests(), 1);
+}
+
+#[tokio::test]
+async fn s3s_id_of_a_request_is_for_the_log_only() {
+    let server = Server::start(|_, _, _| status(200, "x-amz-request-id: 4442587FB7D0A2F9\r\n")).await;
+    let response = World::new(s3_pool(server.address, SECRET)).fetch(get("/a.txt")).await.unwrap();
+    assert_eq!(response.trip.request_id.as_deref(), Some("4442587FB7D0A2F9"));
+    assert!(!response.headers.contains_key("x-amz-request-id"));
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
@@ -30,14 +30,22 @@ impl Pki {
     }
 
     fn sign(&self, host: &str) -> (rcgen::Certificate, KeyPair) {
+        self.sign_until(host, 2999)
+    }
+
+    fn sign_until(&self, host: &str, year: i32) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
         (params.signed_by(&key, &self.ca).unwrap(), key)
     }
 
     /// An https origin; with `ask` it wants a client certificate of the same CA.
     async fn serve(&self, host: &str, ask: bool) -> SocketAddr {
-        let (certificate, key) = self.sign(host);
+        self.serve_with(self.sign(host), ask).await
+    }
+
+    async fn serve_with(&self, (certificate, key): (rcgen::Certificate, KeyPair), ask: bool) -> SocketAddr {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -84,7 +92,7 @@ async fn an_own_ca_is_believed_and_others_are_not() {
     assert_eq!(World::new(ours.pool(address)).get("/").await.unwrap().1, "secret");
 
     let error = World::new(theirs.pool(address)).get("/").await.unwrap_err();
-    assert_eq!(error.refusal().as_str(), "origin_tls");
+    assert_eq!((error.refusal().as_str(), error.as_str()), ("origin_tls", "tls_unknown_issuer"));
 
     let mut blind = theirs.pool(address);
     blind.tls.verify = false;
@@ -96,9 +104,30 @@ async fn the_name_verified_can_be_another() {
     let pki = Pki::new();
     let address = pki.serve("origin.internal", false).await;
     let mut pool = pki.pool(address);
-    assert_eq!(World::new(pool.clone()).get("/").await.unwrap_err().as_str(), "tls");
+    assert_eq!(World::new(pool.clone()).get("/").await.unwrap_err().as_str(), "tls_wrong_name");
     pool.tls.server_name = Some("origin.internal".into());
     assert_eq!(World::new(pool).get("/").await.unwrap().1, "secret");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_by_name() {
+    let pki = Pki::new();
+    let address = pki.serve_with(pki.sign_until("localhost", 2001), false).await;
+    let world = World::new(pki.pool(address));
+    let error = world.get("/").await.unwrap_err();
+    assert_eq!(error.as_str(), "tls_expired");
+    assert!(error.to_string().contains("expired"), "{error}");
+    let families = world.registry.gather();
+    let errors = families.iter().find(|family| family.name() == "seawall_origin_errors_total").unwrap();
+    let reason = errors.get_metric()[0].get_label().iter().find(|label| label.name() == "reason").unwrap();
+    assert_eq!(reason.value(), "tls_expired");
+}
+
+#[tokio::test]
+async fn an_origin_without_tls_is_a_fault_of_tls() {
+    let plain = Server::start(|_, _, _| ok("")).await;
+    let error = World::new(Pki::new().pool(plain.address)).get("/").await.unwrap_err();
+    assert!(["tls", "connect_timeout"].contains(&error.as_str()), "{error}");
 }
 
 #[tokio::test]

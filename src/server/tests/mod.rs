@@ -15,17 +15,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use super::body::LimitedBody;
+use super::body::{ClientBody, LimitedBody};
 use super::*;
 use crate::config::*;
 use crate::http::refusal::Refusal;
@@ -87,6 +86,16 @@ struct Seen {
     arrived: Semaphore,
     /// A permit lets one `/slow` go on.
     go: Semaphore,
+    /// A permit for each `/slow` and each body of `/endless` that is gone.
+    gone: Semaphore,
+}
+
+/// Tells when it is dropped.
+struct Told(Arc<Seen>);
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.gone.add_permits(1);
+    }
 }
 
 type TestBody = BoxBody<Bytes, BoxError>;
@@ -96,7 +105,7 @@ fn full(text: impl Into<Bytes>) -> TestBody {
 }
 
 /// Never ends, always has more.
-struct Endless;
+struct Endless(#[allow(dead_code)] Told);
 impl http_body::Body for Endless {
     type Data = Bytes;
     type Error = BoxError;
@@ -108,16 +117,20 @@ impl http_body::Body for Endless {
 impl Handler for Doer {
     type Body = TestBody;
 
-    fn handle(&self, request: Request<Incoming>, peer: &Arc<Peer>) -> Handled<TestBody> {
+    fn handle(&self, request: Request<ClientBody>, peer: &Arc<Peer>) -> Handled<TestBody> {
         self.seen.peers.lock().push((**peer).clone());
         if request.uri().path() == "/panic-at-once" {
             panic!("as asked");
         }
         let doer = self.clone();
-        Handled::Later(Box::pin(async move { doer.answer(request).await }))
+        if request.uri().path() == "/now" {
+            return Handled::Now(Response::new(full("now")));
+        }
+        let peer = peer.clone();
+        Handled::Later(Box::pin(async move { doer.answer(request, &peer).await }))
     }
 
-    fn answered(&self, request: &Request<Incoming>, status: StatusCode, _: &Arc<Peer>) {
+    fn answered(&self, request: &Request<ClientBody>, status: StatusCode, _: &Arc<Peer>) {
         self.seen.answers.lock().push((request.uri().path().to_string(), status.as_u16()));
     }
 
@@ -127,11 +140,12 @@ impl Handler for Doer {
 }
 
 impl Doer {
-    async fn answer(&self, request: Request<Incoming>) -> Response<TestBody> {
+    async fn answer(&self, request: Request<ClientBody>, peer: &Peer) -> Response<TestBody> {
         let path = request.uri().path().to_string();
         match path.as_str() {
             "/panic" => panic!("as asked"),
             "/slow" => {
+                let _told = Told(self.seen.clone());
                 self.seen.arrived.add_permits(1);
                 self.seen.go.acquire().await.unwrap().forget();
                 Response::new(full("slow"))
@@ -144,10 +158,105 @@ impl Doer {
                 }
             },
             "/large" => Response::new(full(vec![b'x'; LARGE])),
-            "/endless" => Response::new(Endless.boxed()),
+            "/endless" => Response::new(Endless(Told(self.seen.clone())).boxed()),
+            "/hints" => {
+                let hints = peer.interim.hints().expect("HTTP/2, or HTTP/1.1 without a body");
+                let link = |to: &str| [(http::header::LINK, to.parse().unwrap())].into_iter().collect();
+                hints.send(StatusCode::EARLY_HINTS, &link("</a>"));
+                self.seen.arrived.add_permits(1);
+                self.seen.go.acquire().await.unwrap().forget();
+                hints.send(StatusCode::EARLY_HINTS, &link("</b>"));
+                let body = full("hinted");
+                tokio::spawn(async move { hints.send(StatusCode::EARLY_HINTS, &HeaderMap::new()) });
+                Response::new(body)
+            }
+            "/broken-body" => {
+                let mut body = request.into_body();
+                assert!(body.frame().await.unwrap().is_ok());
+                self.seen.arrived.add_permits(1);
+                if let Some(Err(_)) = body.frame().await {
+                    self.seen.answers.lock().push(("broken".into(), 0));
+                }
+                Response::new(full(""))
+            }
+            "/upgrade" => upgrade(&request),
+            _ if path.starts_with("/as/") => special(&path[4..]),
             _ => Response::new(full(path)),
         }
     }
+}
+
+/// Responses with something about them.
+fn special(what: &str) -> Response<TestBody> {
+    let data = |text: &'static str| Ok(Frame::data(Bytes::from(text)));
+    let frames = |frames: Vec<Result<Frame<Bytes>, BoxError>>| Frames(frames.into()).boxed();
+    let with = |status: u16| Response::builder().status(status);
+    let response = match what {
+        "204" | "304" | "100" | "101" => with(what.parse().unwrap()).body(full("no")),
+        "hop-by-hop" => with(200)
+            .header("connection", "x-hop")
+            .header("x-hop", "1")
+            .header("keep-alive", "1")
+            .header("transfer-encoding", "chunked")
+            .body(full("a")),
+        "trailers" => {
+            let trailers = [("x-sum".parse().unwrap(), "1".parse().unwrap())].into_iter().collect();
+            with(200).body(frames(vec![data("a"), Ok(Frame::trailers(trailers))]))
+        }
+        "pieces" => with(200).body(frames(vec![data(""), data("a"), data(""), data("b"), data("")])),
+        "broken" => {
+            with(200).header("content-length", "2").body(frames(vec![data("a"), Err("as asked".into())]))
+        }
+        "panic" => with(200).body(frames(vec![data("a"), Err("panic".into())])),
+        _ => with(404).body(full("")),
+    };
+    response.unwrap()
+}
+
+/// Frames in a row; an error that says so is a panic.
+struct Frames(std::collections::VecDeque<Result<Frame<Bytes>, BoxError>>);
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = BoxError;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let next = self.0.pop_front();
+        assert!(!matches!(&next, Some(Err(error)) if error.to_string() == "panic"), "as asked");
+        Poll::Ready(next)
+    }
+}
+
+/// Agrees to a WebSocket, as the query says, and sends everything back.
+fn upgrade(request: &Request<ClientBody>) -> Response<TestBody> {
+    let asked = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap());
+    assert_eq!((request.method().as_str(), asked("upgrade")), ("GET", "websocket"));
+    if let Some(status) = request.uri().query() {
+        return Response::builder().status(status.parse::<u16>().unwrap()).body(full("no")).unwrap();
+    }
+    let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY);
+    hash.update(format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", asked("sec-websocket-key")).as_bytes());
+    use base64::Engine;
+    let accept = base64::engine::general_purpose::STANDARD.encode(hash.finish());
+    let accept = if asked("x-lie").is_empty() { accept } else { "bGllcw==".into() };
+    let takeover = Takeover::new(|mut client| {
+        Box::pin(async move {
+            let (mut read, mut write) = tokio::io::split(&mut client);
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+            let _ = write.shutdown().await;
+        })
+    });
+    Response::builder()
+        .status(101)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-accept", accept)
+        .header("sec-websocket-protocol", "chat")
+        .extension(takeover)
+        .body(full(""))
+        .unwrap()
 }
 
 /// A running server.
@@ -169,6 +278,7 @@ impl Up {
             peers: Mutex::default(),
             arrived: Semaphore::new(0),
             go: Semaphore::new(0),
+            gone: Semaphore::new(0),
         });
         let doer = Doer { limits, seen: seen.clone() };
         let running = bound.serve(move |_| doer.clone()).unwrap();

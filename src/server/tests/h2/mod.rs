@@ -1,5 +1,10 @@
 //! HTTP/2 frame by frame: what a well-behaved client library cannot be made to do.
 
+mod errors;
+mod interim;
+mod messages;
+mod websocket;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::*;

@@ -1,0 +1,149 @@
+//! The head of a response on a stream, by the rules of HTTP/2, and what follows it.
+
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::server::SendResponse;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Body;
+
+use super::super::handler::Handler;
+use super::super::response::Tracked;
+use super::super::service::Service;
+use super::super::takeover::Takeover;
+use super::pump::Pump;
+use super::tunnel::Tunnel;
+use super::websocket::Opening;
+use crate::http::hop_by_hop;
+use crate::http::refusal::Refusal;
+
+/// What a request was, as far as its response depends on it.
+pub enum Asked {
+    /// Anything whose response may have a body.
+    Usual,
+    /// HEAD.
+    Head,
+    /// A tunnel for a WebSocket.
+    WebSocket(Box<Opening>),
+}
+
+/// Leave to answer one request.
+pub struct Reply {
+    respond: SendResponse<Bytes>,
+    asked: Asked,
+}
+
+/// A response whose head is h2's to send.
+pub enum Sent<B> {
+    /// It has no body, or h2 would not take it.
+    All,
+    /// Its body is to follow.
+    Body(Pump<B>),
+    /// Bytes both ways are to follow.
+    Tunnel(Tunnel<B>),
+}
+
+impl Reply {
+    /// To a request that was this.
+    pub fn new(respond: SendResponse<Bytes>, asked: Asked) -> Self {
+        Self { respond, asked }
+    }
+
+    /// Ready when the client wants no answer any more.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.respond.poll_reset(cx).map(|_| ())
+    }
+
+    /// Sends interim responses. What h2 will not take is not sent: they are a courtesy.
+    pub fn interim(&mut self, responses: Vec<Response<()>>) {
+        for response in responses {
+            if let Err(error) = self.respond.send_informational(response) {
+                tracing::debug!(%error, "interim response");
+            }
+        }
+    }
+
+    /// Sends the head, and of a tunnel or an impossible response that of another in its place.
+    pub fn send<H: Handler>(
+        mut self,
+        mut response: Response<Tracked<H::Body>>,
+        service: &Service<H>,
+    ) -> Sent<H::Body> {
+        let status = response.status();
+        if let Asked::WebSocket(opening) = self.asked {
+            self.asked = Asked::Usual;
+            if status == StatusCode::SWITCHING_PROTOCOLS && opening.is_accepted_by(response.headers()) {
+                let takeover = response.extensions_mut().remove::<Takeover>();
+                if let Some(takeover) = takeover {
+                    return self.open(response, takeover, *opening);
+                }
+            }
+            if status.is_success() || status.is_informational() {
+                // Passed on, it would say that the tunnel is open (RFC 8441 §5).
+                response = service.refuse(Refusal::OriginAmbiguous, response.into_body().into_in_flight());
+            }
+        } else if status.is_informational() {
+            response = service.refuse(Refusal::Internal, response.into_body().into_in_flight());
+        }
+        self.usual(response)
+    }
+
+    fn usual<B>(mut self, response: Response<Tracked<B>>) -> Sent<B>
+    where
+        Tracked<B>: Body<Data = Bytes, Error = super::super::BoxError> + Unpin,
+        B: Body<Data = Bytes, Error = super::super::BoxError> + Unpin,
+    {
+        let (parts, body) = response.into_parts();
+        let mut head = Response::from_parts(parts, ());
+        hop_by_hop::strip_response(head.headers_mut());
+        if !head.headers().contains_key(header::DATE) {
+            head.headers_mut().insert(header::DATE, now());
+        }
+        let none = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || body.is_end_stream();
+        if !none
+            && !head.headers().contains_key(header::CONTENT_LENGTH)
+            && let Some(length) = body.size_hint().exact()
+        {
+            head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        }
+        // To a HEAD, the length is that of the body a GET would have got (RFC 9110 §8.6).
+        let end = none || matches!(self.asked, Asked::Head);
+        match self.respond.send_response(head, end) {
+            Ok(_) if end => Sent::All,
+            Ok(stream) => Sent::Body(Pump::new(stream, body)),
+            Err(error) => {
+                tracing::debug!(%error, "response head");
+                self.respond.send_reset(Reason::INTERNAL_ERROR);
+                Sent::All
+            }
+        }
+    }
+
+    /// The tunnel's 200, which has no length and no Sec-WebSocket-Accept (RFC 8441 §5).
+    fn open<B>(mut self, response: Response<Tracked<B>>, takeover: Takeover, opening: Opening) -> Sent<B> {
+        let (parts, body) = response.into_parts();
+        let mut head = Response::from_parts(parts, ());
+        *head.status_mut() = StatusCode::OK;
+        hop_by_hop::strip_response(head.headers_mut());
+        head.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
+        head.headers_mut().remove(header::CONTENT_LENGTH);
+        match self.respond.send_response(head, false) {
+            Ok(stream) => Sent::Tunnel(Tunnel::new(stream, opening.into_stream(), takeover, body)),
+            Err(error) => {
+                tracing::debug!(%error, "tunnel head");
+                self.respond.send_reset(Reason::INTERNAL_ERROR);
+                Sent::All
+            }
+        }
+    }
+}
+
+/// For responses that have no Date: few, since what is stored has one.
+fn now() -> HeaderValue {
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    // A date is letters, digits and punctuation.
+    HeaderValue::try_from(date).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
