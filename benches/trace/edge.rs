@@ -94,7 +94,6 @@ impl Edge {
             changes: Changes::default(),
             fills: Arc::default(),
             flights: Arc::default(),
-            changes: Default::default(),
             clock: Clock::manual(Time::system()),
             cache_metrics,
             server_name: "edge-1".into(),
