@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use prometheus::Registry;
+use seawall::cache::budget::Budget;
 use seawall::cache::disk::metrics::DiskMetrics;
 use seawall::cache::disk::{DiskTier, Entry, Options, Status};
 use seawall::cache::invalidation::{InvalidationLog, InvalidationMetrics, Seen};
@@ -24,7 +25,6 @@ use seawall::cache::object::{Content, Meta, Object, PIECE, Touched, Whole};
 use seawall::cache::variants::Variants;
 use seawall::config::{self, Admission, Config, Disk};
 use seawall::edge::authorize::authorize;
-use seawall::edge::changes::Changes;
 use seawall::edge::clock::Clock;
 use seawall::edge::fields::Fields;
 use seawall::edge::keyed::{Keyed, keyed};
@@ -91,8 +91,9 @@ impl Edge {
             disk,
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(&registry).unwrap())),
             purgers: Purgers::new(&config.admin),
-            changes: Changes::default(),
+            changes: Default::default(),
             fills: Arc::default(),
+            filling: Budget::new(64 << 20),
             flights: Arc::default(),
             clock: Clock::manual(Time::system()),
             cache_metrics,

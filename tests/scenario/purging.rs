@@ -402,10 +402,8 @@ async fn what_is_cached_can_be_looked_at() {
     ] {
         assert_eq!(newest[name], value, "{name} in {newest}");
     }
-    for _ in 0..3 {
-        let language = newest["selected_by"].as_str().unwrap().rsplit([':', ' ']).next().unwrap().to_owned();
-        let hit = world.client().get("/a").header("Accept-Language", &language).send().await;
-        assert!(hit.is_hit(), "{language}");
+    for language in ["de", "en", "de"] {
+        assert!(world.client().get("/a").header("Accept-Language", language).send().await.is_hit());
     }
     let hits = |seen: &serde_json::Value| {
         let objects = seen["objects"].as_array().unwrap();

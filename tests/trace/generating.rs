@@ -24,7 +24,7 @@ fn it_has_its_one_hit_wonders_and_its_sizes() {
     let trace = Trace::zipf(&small());
     let (objects, once, bytes) = trace.footprint();
     assert_eq!(trace.requests.len(), 100_000);
-    assert!(once >= 13_000 && once < 15_000, "{once} asked for once");
+    assert!((13_000..15_000).contains(&once), "{once} asked for once");
     assert!(objects > 19_000 && objects <= 20_000, "{objects} asked for");
     let mut sizes = trace.sizes.clone();
     sizes.sort_unstable();

@@ -23,10 +23,15 @@ pub struct Edge {
 impl Edge {
     /// Starts it with its cache in `folder`, and waits until it listens.
     pub fn start(folder: &Path, origin: &Origin, capacity: &str) -> Self {
+        Self::start_with(folder, origin, "capacity = \"2MiB\"", capacity)
+    }
+
+    /// The same, with other settings in `[cache.memory]`.
+    pub fn start_with(folder: &Path, origin: &Origin, memory: &str, capacity: &str) -> Self {
         let toml = folder.join("edge.toml");
         let text = format!(
             "[server]\nthreads = 2\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
-             [cache.memory]\ncapacity = \"2MiB\"\n\
+             [cache.memory]\n{memory}\n\
              [cache.disk]\npath = \"cache\"\ncapacity = \"{capacity}\"\nadmission = \"all\"\n\
              [[pool]]\nname = \"origin\"\nmembers = [{{ url = \"http://{}\" }}]\n\
              [[site]]\nhosts = [\"test.example\"]\npool = \"origin\"\nmethods = [\"GET\", \"PUT\"]\n\
@@ -54,6 +59,13 @@ impl Edge {
             assert!(began.elapsed() < Duration::from_secs(20), "recovery does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// A value of `/proc/<pid>/status`, in bytes.
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Whether it still runs.

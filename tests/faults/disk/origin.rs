@@ -52,18 +52,38 @@ impl Origin {
             let body = if method == "PUT" {
                 self.change(path);
                 Vec::new()
+            } else if let Some(len) = sized(path) {
+                vec![b'x'; len]
             } else {
                 body(path, self.versions.lock().unwrap().get(path).copied().unwrap_or(0))
             };
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nCache-Control: max-age=86400\r\n\r\n",
-                body.len()
-            );
+            let fields = match path {
+                path if path.starts_with("/private/") => "Cache-Control: private",
+                path if path.starts_with("/vary/") => "Cache-Control: max-age=86400\r\nVary: Accept-Language",
+                path if path.starts_with("/tagged/") => {
+                    "Cache-Control: max-age=86400\r\nCache-Tag: all, of, them"
+                }
+                _ => "Cache-Control: max-age=86400\r\nETag: \"1\"",
+            };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{fields}\r\n\r\n", body.len());
+            // In one piece: else the acknowledgement of the first is waited for.
+            let all = [head.as_bytes(), &body].concat();
+            let (most, last) = all.split_at(all.len() / 4 * 3);
             let mut writer = stream;
-            writer.write_all(head.as_bytes())?;
-            writer.write_all(&body)?;
+            if path.starts_with("/stall/") {
+                writer.write_all(most)?;
+                std::thread::sleep(std::time::Duration::from_secs(2));
+                writer.write_all(last)?;
+            } else {
+                writer.write_all(&all)?;
+            }
         }
     }
+}
+
+/// The length of a body that is named by its path: `/any/<length>/any`.
+fn sized(path: &str) -> Option<usize> {
+    path.split('/').nth(2).filter(|_| path.split('/').count() == 4)?.strip_suffix('B')?.parse().ok()
 }
 
 /// The body of a version of a path: its length and each of its bytes follow from both.

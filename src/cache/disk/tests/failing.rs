@@ -9,7 +9,7 @@ async fn a_slow_disk_sheds_writes_and_does_not_wait() {
     put(&tier, "old", 100);
     listed(&tier, "old").await;
     let made: Vec<_> = names(1000).iter().map(|name| Arc::new(object(name, &body(name, 1000)))).collect();
-    // Larger than the others, so that it does not fit where the last of them did not.
+    // Larger than the others, so that the gap which the last of them left does not hold it.
     let new = Arc::new(object("old", &body("old", 2000)));
     world.faults.slow(Duration::from_millis(500));
     put(&tier, "first", 1);
