@@ -171,7 +171,8 @@ async fn an_upload_goes_no_faster_than_the_origin_reads() {
         let (mut socket, _) = listener.accept().await.unwrap();
         go.passed().await;
         while !asked.ends_with(b"the end\r\n0\r\n\r\n") {
-            asked.clear();
+            // The end may come in two pieces.
+            asked.drain(..asked.len().saturating_sub(64));
             asked.reserve(1 << 20);
             assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
         }
