@@ -91,6 +91,7 @@ impl Edge {
             disk,
             purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(&registry).unwrap())),
             purgers: Purgers::new(&config.admin),
+            changes: Default::default(),
             fills: Arc::default(),
             filling: Budget::new(64 << 20),
             flights: Arc::default(),

@@ -289,8 +289,11 @@ impl InvalidationLog {
         }
         let is_all = matches!(found, Found::Log(End::Clean | End::Torn));
         let mut marks = self.marks.write();
-        if is_all && last.max(floor) <= since {
-            marks.lower_floor(since, floor);
+        if last.max(floor) <= since {
+            // Where purges may be lost, the floor stays where this run began.
+            if is_all {
+                marks.lower_floor(since, floor);
+            }
         } else {
             let above = last.max(floor).max(marks.head());
             marks.raise_floor(above);
