@@ -8,7 +8,7 @@
 //! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
 //! | 5 lookup | `lookup`, `selecting`, `tiers` | `Keyed` → [`lookup::Lookup`] |
 //! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `posted`, `tunnel` | `Decision` → an object, or a response of the client's own |
+//! | 7 fetch | `fetching`, `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `posted`, `tunnel` | `Decision` → an object, or a response of the client's own |
 //! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
 //!
 //! What purges do to them is in `purged`, what unsafe requests do in `changes`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
@@ -18,6 +18,7 @@ pub mod authorize;
 pub mod body;
 pub mod changes;
 pub mod clock;
+pub mod fetching;
 pub mod fields;
 pub mod filling;
 pub mod inspect;
