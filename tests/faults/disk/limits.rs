@@ -231,6 +231,7 @@ fn a_full_disk_tier_is_ready_at_once_and_purged_at_once() {
         assert!(!kept.get(&path(i), "").unwrap(), "{i} was purged");
     }
     assert!(kept.get(&path(0), "").unwrap(), "and is kept again");
-    assert!(purge < Duration::from_millis(500), "{purge:?}");
+    let most = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 10 });
+    assert!(purge < most, "{purge:?}");
     edge.kill();
 }
