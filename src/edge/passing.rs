@@ -232,10 +232,7 @@ fn invalidate_after(worker: &Worker, keyed: &Keyed, response: &OriginResponse) {
         return;
     }
     let target = incoming.target.to_string();
-    let authority = match incoming.port {
-        Some(port) => format!("{}:{port}", incoming.host),
-        None => incoming.host.to_string(),
-    };
+    let authority = incoming.authority();
     let target = (incoming.scheme.as_str(), authority.as_str(), target.as_str());
     for stale in invalidate::invalidated(&incoming.method, response.status, target, &response.headers) {
         // As a request for it would be read: in the one spelling, and by the rule for its path. A name that would be

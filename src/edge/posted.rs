@@ -57,7 +57,8 @@ impl Copy {
         let (shared, incoming) = (&worker.shared, keyed.request.incoming());
         let is_posted = incoming.method == Method::POST && response.status == StatusCode::OK;
         let target = incoming.target.to_string();
-        let target = (incoming.scheme.as_str(), incoming.host.as_str(), target.as_str());
+        let authority = incoming.authority();
+        let target = (incoming.scheme.as_str(), authority.as_str(), target.as_str());
         if !is_posted || !names_target(target, &response.headers) {
             return None;
         }

@@ -147,6 +147,14 @@ impl Incoming {
         }
     }
 
+    /// The host, with the port by which the client came.
+    pub fn authority(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.to_string(),
+        }
+    }
+
     /// Whether a body was announced.
     pub fn has_body(&self) -> bool {
         self.body.as_ref().is_some_and(|body| !http_body::Body::is_end_stream(body))

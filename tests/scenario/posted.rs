@@ -41,6 +41,17 @@ async fn a_get_and_a_head_are_answered_by_what_was_posted() {
 }
 
 #[tokio::test]
+async fn its_name_may_have_the_port_by_which_the_client_came() {
+    for (named, kept) in [("http://test.example:8080/a", true), ("http://test.example:8081/a", false)] {
+        let world = world_of("", Answer::fresh("posted", 60).header("Content-Location", named)).await;
+        let client = world.client().host("test.example:8080");
+        assert_eq!(client.request("POST", "/a").body("change").send().await.status, 200);
+        let got = world.get("/a").await;
+        assert_eq!(got.text(), if kept { "posted" } else { "got" }, "{named}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_one_is_one_too() {
     let world = world_of("", posted("")).await;
     post(&world, "/a").await.assert_stored(200, "");
