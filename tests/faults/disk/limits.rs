@@ -102,7 +102,7 @@ impl Allowed {
             + origins * 512 * 1024
             + sending
             + marks * 400;
-        all + all / 4
+        all + all / 2
     }
 }
 
