@@ -32,21 +32,26 @@ impl Worker {
     /// Brings a stale object up to date behind the request's back, unless somebody does already.
     pub(in crate::edge) fn refresh(&self, keyed: &Keyed, looked: &Lookup) {
         let Side::Lead(leading) = self.shared.fills.join(looked.place) else { return };
-        let Some(stale) = self.still_stale(keyed) else { return };
-        if let Ok(plan) = self.plan(keyed, Some(stale), None) {
+        let (again, decision) = self.look_again(keyed);
+        if decision == Decision::Serve {
+            return;
+        }
+        // Memory need not have taken what came from disk.
+        let stale = again.found.object().or(looked.found.object()).cloned();
+        if let Ok(plan) = self.plan(keyed, stale, None) {
             let (private, _) = oneshot::channel();
             tokio::spawn(filling::run(self.clone(), plan, leading, private));
         }
     }
 
-    /// What is to be brought up to date, unless it is by now: between the look-up and the lead of a fill another one may
-    /// have ended.
-    fn still_stale(&self, keyed: &Keyed) -> Option<Arc<Object>> {
+    /// What there is once this request leads a fill: between its look-up and now another one may have ended.
+    fn look_again(&self, keyed: &Keyed) -> (Lookup, Decision) {
         let now = self.shared.clock.now();
         let settings = &keyed.request.route().settings.cache;
-        let object = lookup(keyed, &self.shared, now).found.object().cloned()?;
-        let decided = decide::decide(Some(object.meta.stored()), &keyed.directives, settings, now);
-        (decided != Decision::Serve).then_some(object)
+        let again = lookup(keyed, &self.shared, now);
+        let stored = again.found.object().map(|object| object.meta.stored());
+        let decision = decide::decide(stored, &keyed.directives, settings, now);
+        (again, decision)
     }
 
     /// From the origin: as the one who asks it, or behind somebody who does.
@@ -65,11 +70,8 @@ impl Worker {
             Found::OtherVariants => Fwd::VaryMiss,
             Found::Uncacheable | Found::Nothing => Fwd::UriMiss,
         };
-        if matches!(looked.found, Found::Uncacheable) && own::wants_range(keyed) {
-            return own::pass(self, keyed, reason, "uncacheable", pending).await;
-        }
         if matches!(looked.found, Found::Uncacheable) {
-            return self.own(keyed, reason, pending).await;
+            return self.uncacheable(keyed, reason, pending).await;
         }
         // What a no-store request brings is nobody else's, so nobody is to wait for it.
         if !settings.collapse || keyed.directives.no_store {
@@ -81,11 +83,8 @@ impl Worker {
         for _ in 0..4 {
             match self.shared.fills.join(place) {
                 Side::Lead(leading) => {
-                    // Between the look-up and now a fill may have ended.
-                    let again = lookup(keyed, &self.shared, self.shared.clock.now());
-                    let stored = again.found.object().map(|object| object.meta.stored());
-                    let now = self.shared.clock.now();
-                    if let Decision::Serve = decide::decide(stored, &keyed.directives, settings, now) {
+                    let (again, decision) = self.look_again(keyed);
+                    if decision == Decision::Serve {
                         drop(leading);
                         return self.serve(&again, keyed, Served::Hit, pending).await;
                     }
@@ -106,13 +105,8 @@ impl Worker {
                 },
             }
         }
-        let uncacheable =
-            matches!(lookup(keyed, &self.shared, self.shared.clock.now()).found, Found::Uncacheable);
-        if uncacheable && own::wants_range(keyed) {
-            return own::pass(self, keyed, reason, "uncacheable", pending).await;
-        }
-        if uncacheable {
-            return self.own(keyed, reason, pending).await;
+        if matches!(lookup(keyed, &self.shared, self.shared.clock.now()).found, Found::Uncacheable) {
+            return self.uncacheable(keyed, reason, pending).await;
         }
         self.lead(keyed, looked.found.object().cloned(), Leading::alone(), reason, pending).await
     }
@@ -130,8 +124,16 @@ impl Worker {
     }
 
     /// What could not be stored the last time: asked for with the client's conditions, so that it can be 304, and
-    /// stored if it can be after all.
-    async fn own(&self, keyed: &Keyed, reason: Fwd, pending: &mut Pending) -> Result<Answer, Refused> {
+    /// stored if it can be after all. A range of it is the client's own.
+    async fn uncacheable(
+        &self,
+        keyed: &Keyed,
+        reason: Fwd,
+        pending: &mut Pending,
+    ) -> Result<Answer, Refused> {
+        if own::wants_range(keyed) {
+            return own::pass(self, keyed, reason, "uncacheable", pending).await;
+        }
         let outgoing = Outgoing::for_own(keyed, &self.shared)?;
         let plan = Plan { outgoing, ..self.plan(keyed, None, None)? };
         self.begun(keyed, plan, Leading::alone(), reason, pending).await

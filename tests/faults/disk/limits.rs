@@ -94,7 +94,9 @@ struct Allowed {
 impl Allowed {
     fn at(&self, connections: u64, origins: u64, sending: u64, marks: u64) -> u64 {
         // What the allocator keeps of what was freed is a share of all.
+        let unoptimised = if cfg!(debug_assertions) { 16 * MIB } else { 0 };
         let all = 48 * MIB
+            + unoptimised
             + self.capacity
             + self.fills
             + 40 * MIB
@@ -102,7 +104,7 @@ impl Allowed {
             + origins * 512 * 1024
             + sending
             + marks * 400;
-        all + all / 2
+        all + all / 4
     }
 }
 
@@ -127,7 +129,11 @@ fn memory_and_disk_stay_within_what_is_documented() {
             }
         });
         let mut over = Vec::new();
+        let mut most = 0;
         let mut phase = |name: &str, allowed: u64, run: &dyn Fn()| {
+            // What the allocator keeps is a share of the most there was, not of what there is.
+            most = allowed.max(most);
+            let allowed = most;
             peak.store(0, Ordering::Relaxed);
             let began = Instant::now();
             run();
