@@ -1,7 +1,7 @@
 //! Seawall's own tiers, driven as `edge/service.rs` drives them, without sockets and origins.
 //!
 //! Each request is a real one from stage 2 on: routed, authorised, keyed, looked up in memory and on disk by
-//! `edge::lookup` and `edge::tiers`; a hit is told to the tiers, and so is what an origin would have brought after a
+//! `cache::store`; a hit is told to it, and so is what an origin would have brought after a
 //! miss. Left out is stage 6, whose answer is known (all is fresh), and the fill between origin and tiers. Bodies are
 //! pieces of one block of noise: memory counts them as if each had its own bytes, and the disk gets them all.
 
@@ -13,27 +13,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
-use prometheus::Registry;
-use seawall::cache::budget::Budget;
-use seawall::cache::disk::metrics::DiskMetrics;
-use seawall::cache::disk::{DiskTier, Entry, Options, Status};
-use seawall::cache::invalidation::{InvalidationLog, InvalidationMetrics, Seen};
+use seawall::cache::disk::{DiskTier, Status};
+use seawall::cache::entry::Entry;
+use seawall::cache::invalidation::Seen;
 use seawall::cache::key::{Key, KeyText};
-use seawall::cache::memory::MemoryTier;
-use seawall::cache::metrics::CacheMetrics;
 use seawall::cache::object::{Content, Meta, Object, PIECE, Touched, Whole};
+use seawall::cache::store::Found;
 use seawall::cache::variants::Variants;
 use seawall::config::{self, Admission, Config, Disk};
-use seawall::edge::authorize::authorize;
+use seawall::edge::build::Built;
 use seawall::edge::clock::Clock;
-use seawall::edge::fields::Fields;
-use seawall::edge::keyed::{Keyed, keyed};
-use seawall::edge::lookup::{Found, lookup};
-use seawall::edge::purging::Purgers;
-use seawall::edge::route::{Sites, route};
-use seawall::edge::sanitize::{Incoming, Target};
-use seawall::edge::worker::Shared;
-use seawall::http::forwarded::Via;
+use seawall::edge::request::authorize::authorize;
+use seawall::edge::request::fields::Fields;
+use seawall::edge::request::key::{Keyed, key};
+use seawall::edge::request::route::route;
+use seawall::edge::request::sanitize::{Incoming, Target};
+use seawall::edge::worker;
 use seawall::http::host::{Host, Scheme};
 use seawall::http::time::Time;
 use seawall::policy::freshness::Freshness;
@@ -47,8 +42,7 @@ const UNDER_WAY: u64 = 4 << 20;
 
 /// An edge's cache.
 pub struct Edge {
-    shared: Shared,
-    disk: Option<DiskMetrics>,
+    built: Built,
     peer: Arc<Peer>,
     host: Host,
     head: HeaderMap,
@@ -68,44 +62,16 @@ enum Answered {
 impl Edge {
     /// An empty cache of `memory` bytes, and of those on disk in a folder that is its own.
     pub async fn open(memory: u64, disk: Option<(&Path, u64, Admission)>) -> Self {
-        let config = configuration();
-        let registry = Registry::new();
-        let cache_metrics = CacheMetrics::register(&registry).unwrap();
-        let memory = MemoryTier::new(memory, &cache_metrics);
-        let (disk, metrics) = match disk {
-            Some((path, capacity, admission)) => {
-                let mut options = Options::new(&Disk { path: path.to_owned(), capacity, admission });
-                // As `cli/serve.rs` does.
-                let in_memory = memory.clone();
-                options.wanted = Box::new(move |hash| in_memory.contains(hash));
-                let metrics = DiskMetrics::register(&registry).unwrap();
-                let tier = DiskTier::open(options, metrics.clone()).unwrap();
-                tier.status().wait_for(|status| *status == Status::Up).await.unwrap();
-                (Some(tier), Some(metrics))
-            }
-            None => (None, None),
-        };
-        let shared = Shared {
-            sites: Sites::new(&config.sites),
-            memory,
-            disk,
-            purges: Arc::new(InvalidationLog::in_memory(InvalidationMetrics::register(&registry).unwrap())),
-            purgers: Purgers::new(&config.admin),
-            changes: Default::default(),
-            fills: Arc::default(),
-            filling: Budget::new(64 << 20),
-            flights: Arc::default(),
-            clock: Clock::manual(Time::system()),
-            cache_metrics,
-            server_name: "edge-1".into(),
-            trusted_proxies: Vec::new(),
-            max_object: config.cache.memory.max_object,
-            limits: config.server.limits.clone(),
-            via: Via::new("edge-1").unwrap(),
-        };
+        let mut config = configuration();
+        config.cache.memory.capacity = memory;
+        config.cache.disk =
+            disk.map(|(path, capacity, admission)| Disk { path: path.to_owned(), capacity, admission });
+        let built = worker::Edge::build(&config, Clock::manual(Time::system())).unwrap();
+        if let Some(disk) = &built.disk {
+            disk.status().wait_for(|status| *status == Status::Up).await.unwrap();
+        }
         Self {
-            shared,
-            disk: metrics,
+            built,
             peer: peer(),
             host: Host::parse(b"photos.example", Scheme::Http).unwrap(),
             head: head(),
@@ -128,9 +94,11 @@ impl Edge {
             }
         }
         self.wait().await;
-        self.shared.memory.usage();
-        counts.evicted = self.shared.cache_metrics.evictions.get();
-        if let (Some(disk), Some(metrics)) = (&self.shared.disk, &self.disk) {
+        let store = &self.built.edge.store;
+        store.memory_usage();
+        counts.evicted = store.metrics().evictions.get();
+        if let Some(disk) = &self.built.disk {
+            let metrics = disk.metrics();
             counts.written = Some(metrics.written_bytes.get());
             counts.kept_again = metrics.reinserted_bytes.get();
             counts.evicted = metrics.writes.get().saturating_sub(disk.entries());
@@ -146,25 +114,26 @@ impl Edge {
 
     async fn request(&mut self, id: u32, size: u32) -> Answered {
         let keyed = self.keyed(id);
-        let now = self.shared.clock.now();
-        let mut looked = lookup(&keyed, &self.shared, now);
+        let store = Arc::clone(&self.built.edge.store);
+        let now = self.built.edge.now();
+        let mut looked = store.find(&keyed, now);
         let mut answered = Answered::Memory;
-        if self.shared.may_be_on_disk(&keyed, &looked) {
-            looked = self.shared.look_on_disk(&keyed, looked).await;
+        if store.may_be_behind(&keyed.key, &looked) {
+            looked = store.find_behind(&keyed, looked).await;
             answered = Answered::Disk;
         }
         if let Found::Object(object) = &looked.found {
             if !object.meta.touched.is_set() {
                 self.under_way += u64::from(size);
             }
-            self.shared.hit(&keyed.key, object);
+            store.hit(&keyed.key, object);
             return answered;
         }
         // Who leads a fill looks once more.
-        lookup(&keyed, &self.shared, now);
+        store.find(&keyed, now);
         self.under_way += u64::from(size);
         let object = self.object(&keyed.key, size);
-        self.shared.keep(&keyed.key, object);
+        store.keep(&keyed.key, keyed.request.route().site_id, store.moment(&keyed.key), object).unwrap();
         Answered::Origin
     }
 
@@ -187,9 +156,9 @@ impl Edge {
             takes_trailers: false,
             upgrade: None,
         };
-        let Ok(routed) = route(incoming, &self.shared.sites) else { panic!("not routed") };
-        let Ok(authorized) = authorize(routed, self.shared.clock.now()) else { panic!("not authorised") };
-        keyed(authorized)
+        let Ok(routed) = route(incoming, &self.built.edge.settings().sites) else { panic!("not routed") };
+        let Ok(authorized) = authorize(routed, self.built.edge.now()) else { panic!("not authorised") };
+        key(authorized)
     }
 
     fn object(&self, key: &Key, size: u32) -> Arc<Object> {
@@ -202,7 +171,7 @@ impl Edge {
             head: self.head.clone(),
             upstream_status: None,
             freshness: Freshness {
-                response_time: self.shared.clock.now(),
+                response_time: self.built.edge.now(),
                 initial_age: Duration::ZERO,
                 lifetime: Duration::from_secs(31_536_000),
                 stale_while_revalidate: Duration::ZERO,
@@ -224,7 +193,7 @@ impl Edge {
     /// Until all that was put is on disk, so that nothing is shed: a small entry of its own comes after it.
     async fn wait(&mut self) {
         self.under_way = 0;
-        let Some(disk) = &self.shared.disk else { return };
+        let Some(disk) = &self.built.disk else { return };
         self.waited += 1;
         let last = Key::new(KeyText::from_slice(format!("last {}", self.waited).as_bytes()));
         disk.put(last.hash(), Entry::Variants(Arc::new(Variants::new(&last))));
@@ -237,7 +206,7 @@ impl Edge {
 /// Bytes that an object takes beside its body, in memory and on disk: measured.
 pub async fn overheads(folder: &Path) -> (u64, u64) {
     let mut edge = Edge::open(1 << 20, Some((folder, 16 << 20, Admission::All))).await;
-    let (memory, disk) = (edge.shared.memory.clone(), edge.shared.disk.clone().unwrap());
+    let disk: DiskTier = edge.built.disk.clone().unwrap();
     let mut bytes = Vec::new();
     for id in 0..2 {
         edge.request(id, 8).await;
@@ -248,7 +217,7 @@ pub async fn overheads(folder: &Path) -> (u64, u64) {
     // What waiting itself wrote is not the object's.
     let marker = disk.bytes() - bytes[1];
     disk.close();
-    (memory.usage().0 / 2 - 8, bytes[1] - bytes[0] - marker - 8)
+    (edge.built.edge.store.memory_usage().0 / 2 - 8, bytes[1] - bytes[0] - marker - 8)
 }
 
 fn configuration() -> Config {

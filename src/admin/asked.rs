@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::edge::prefetch::{MAX_URLS, Wanted};
-use crate::edge::purging::{BadPurge, Purge};
-use crate::edge::route::Sites;
+use crate::edge::operate::prefetch::{MAX_URLS, Wanted};
+use crate::edge::operate::purge::{BadPurge, Purge};
+use crate::edge::request::route::Sites;
 
 /// Things that one purge names: what hits can wait for.
 const MAX_SELECTORS: usize = 10_000;
@@ -87,6 +87,7 @@ fn bad(field: impl Into<String>, why: impl Into<String>) -> BadPurge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::settings::Settings;
     use proptest::prelude::*;
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
         }
         let many = format!("{{\"tags\":[{}\"\"]}}", "\"t\",".repeat(MAX_SELECTORS));
         assert!(purge(many.as_bytes()).unwrap_err().why.contains("more than 10000"));
-        let sites = Sites::new(&[]);
+        let sites = Settings::new(&crate::edge::build::testing::config("a.example")).unwrap().sites;
         for (body, error) in [
             ("{}", r#""urls" must have 1 to 10000 URLs"#),
             (r#"{"urls":["x"]}"#, r#""urls[0]" must be a URL"#),

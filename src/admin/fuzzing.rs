@@ -9,7 +9,8 @@
 use super::asked;
 use crate::cache::invalidation::Selector;
 use crate::config::load_from;
-use crate::edge::route::Sites;
+use crate::edge::request::route::Sites;
+use crate::edge::settings::Settings;
 
 const SITES: &str = r#"[[listener]]
 address = "127.0.0.1:0"
@@ -23,7 +24,7 @@ pool = "p"
 
 pub(crate) fn run(data: &[u8]) {
     thread_local! {
-        static KNOWN: Sites = Sites::new(&load_from(SITES, "e", std::iter::empty()).unwrap().sites);
+        static KNOWN: Sites = Settings::new(&load_from(SITES, "e", std::iter::empty()).unwrap()).unwrap().sites;
     }
     KNOWN.with(|sites| {
         match asked::purge(data) {

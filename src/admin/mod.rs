@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use crate::config::Secret;
 use crate::edge::clock::Clock;
-use crate::edge::prefetch::Prefetcher;
-use crate::edge::worker::Shared;
+use crate::edge::operate::prefetch::Prefetcher;
+use crate::edge::worker::Edge;
 use crate::telemetry::{HotKeys, Metrics};
 
 pub use guard::{Unauthorized, guard};
@@ -31,7 +31,7 @@ pub struct AdminState {
     /// For `/readyz`.
     pub readiness: Arc<Readiness>,
     /// What is cached, and the log of purges.
-    pub edge: Arc<Shared>,
+    pub edge: Arc<Edge>,
     /// Warms the cache.
     pub prefetcher: Arc<Prefetcher>,
     /// What time it is for the sketch of hot keys.

@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{AdminState, asked, guard, index};
-use crate::edge::purging::BadPurge;
-use crate::edge::{inspect, purging};
+use crate::edge::operate::purge::BadPurge;
+use crate::edge::operate::{inspect, purge};
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::telemetry;
@@ -192,15 +192,15 @@ async fn objects(query: &str, state: &AdminState) -> Answer {
 
 async fn purge(body: &[u8], state: &AdminState, now: Time) -> Result<Answer, BadPurge> {
     let purge = asked::purge(body)?;
-    let selectors = purge.selectors(&state.edge.sites)?;
+    let selectors = purge.selectors(&state.edge.settings().sites)?;
     let count = selectors.len();
-    let result = purging::run(&state.edge.purges, selectors, purge.mode(), now).await;
-    let (status, body) = purging::report(result, count);
+    let result = state.edge.store.purge(selectors, purge.mode(), now).await;
+    let (status, body) = purge::report(result, count);
     Ok(json_reply(status, &body))
 }
 
 fn prefetch(body: &[u8], state: &AdminState) -> Result<Answer, BadPurge> {
-    let wanted = asked::prefetch(body, &state.edge.sites)?;
+    let wanted = asked::prefetch(body, &state.edge.settings().sites)?;
     Ok(match state.prefetcher.post(wanted) {
         Ok(progress) => {
             let mut response = json_reply(StatusCode::ACCEPTED, &progress);

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::admin::Readiness;
     use crate::edge::clock::Clock;
-    use crate::edge::prefetch::Prefetcher;
+    use crate::edge::operate::prefetch::Prefetcher;
     use crate::telemetry::{HotKeys, Metrics, Record};
     use std::io::{Read, Write};
     use std::net::TcpStream as StdStream;
@@ -176,12 +176,12 @@ mod tests {
     }
 
     fn admin() -> Admin {
-        let (edge, worker) = crate::edge::worker::testing::worker(1 << 20);
+        let built = crate::edge::build::testing::built();
         let state = Arc::new(AdminState {
             metrics: Arc::new(Metrics::new(&["a.example".into()]).unwrap()),
             hot: Arc::new(HotKeys::new()),
-            edge,
-            prefetcher: Arc::new(Prefetcher::start(worker).unwrap()),
+            edge: Arc::clone(&built.edge),
+            prefetcher: Arc::new(Prefetcher::start(move || built.worker()).unwrap()),
             clock: Clock::system(),
             readiness: Arc::new(Readiness::new()),
             token: None,
@@ -270,7 +270,11 @@ mod tests {
             body,
             "{\"error\":\"\\\"urls[0]\\\" has a host that no site has\",\"field\":\"urls[0]\"}\n"
         );
-        assert_eq!(admin.state.edge.purges.head(), 1, "all or nothing");
+        assert_eq!(
+            admin.state.edge.store.moment(&crate::cache::key::Key::new(Default::default())).purge(),
+            1,
+            "all or nothing"
+        );
         let (status, _, body) = admin.post("/purge", &format!("{{\"tags\":[\"{}\"]}}", "x".repeat(1 << 20)));
         assert_eq!((status, body.as_str()), (413, "413 Payload Too Large: body_too_large\n"));
         let page = b"POST /purge HTTP/1.1\r\nhost: x\r\nconnection: close\r\norigin: http://evil\r\ncontent-length: 0\r\n\r\n";

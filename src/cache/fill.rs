@@ -15,6 +15,7 @@ use super::flight::Interest;
 use super::growing::Growing;
 use super::key::{KeyHash, Prehashed};
 use super::object::{Meta, Object};
+use super::reason::Released;
 use crate::http::refusal::Refusal;
 use crate::policy::outcome::Outcome;
 
@@ -28,7 +29,7 @@ pub enum Progress {
     /// There is a whole object to serve: the origin confirmed what was stored, or failed while it may stand in.
     Settled(Settled),
     /// The response is not for sharing; whoever waits goes to the origin on its own.
-    Released(&'static str),
+    Released(Released),
     /// The origin failed, and nothing stored may stand in.
     Failed(Refusal),
 }
@@ -203,13 +204,17 @@ impl Drop for Leading {
         if let Some((fills, hash)) = &self.listed {
             fills.unlist(*hash, &self.fill);
         }
-        self.fill.tell(Progress::Released("abandoned"));
+        self.fill.tell(Progress::Released(Released::Abandoned));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::reason::NotStored;
     use super::*;
+    use crate::policy::storable::NoStore;
+
+    const PRIVATE: Released = Released::NotStored(NotStored::Policy(NoStore::Private));
 
     fn lead(fills: &Arc<Fills>, hash: u128) -> Leading {
         match fills.join(KeyHash(hash)) {
@@ -237,7 +242,7 @@ mod tests {
         let leading = lead(&fills, 1);
         let followed = fills.get(KeyHash(1)).unwrap();
         drop(leading);
-        assert!(matches!(followed.told().await, Progress::Released("abandoned")));
+        assert!(matches!(followed.told().await, Progress::Released(Released::Abandoned)));
         drop(lead(&fills, 1));
     }
 
@@ -255,8 +260,8 @@ mod tests {
     #[tokio::test]
     async fn the_first_word_counts() {
         let fill = Fill::default();
-        fill.tell(Progress::Released("private"));
+        fill.tell(Progress::Released(PRIVATE));
         fill.tell(Progress::Failed(Refusal::OriginTimeout));
-        assert!(matches!(fill.told().await, Progress::Released("private")));
+        assert!(matches!(fill.told().await, Progress::Released(PRIVATE)));
     }
 }

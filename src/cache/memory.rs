@@ -8,10 +8,13 @@ use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
+use super::derived::Derived;
+use super::entry::Entry;
 use super::key::{Key, KeyHash, Prehashed};
 use super::metrics::CacheMetrics;
-use super::object::{Content, Meta, Object, Touched, Variant};
+use super::object::{Content, Meta, Object, Touched, Variant, Whole};
 use super::slice::{Manifest, Slice};
+use super::store::tier::{Held, Reading, Tier};
 use super::variants::Variants;
 use crate::http::time::Time;
 use crate::http::vary;
@@ -24,35 +27,36 @@ const ENTRY_OVERHEAD: usize = 320;
 /// their weight: of large bodies that is more than many a tier's capacity.
 const UNSETTLED: u64 = 4 << 20;
 
-/// What is kept under a hash.
+/// What is known of a hash.
 #[derive(Debug, Clone)]
 pub enum Slot {
-    /// A stored response.
-    Object(Arc<Object>),
-    /// The key's responses vary; each is kept under a hash of its own.
-    Variants(Arc<Variants>),
-    /// A piece of a large body.
-    Slice(Arc<Slice>),
+    /// What is kept.
+    Kept(Entry),
     /// Responses of this key could not be stored lately, so requests do not queue for one until then.
     Uncacheable(Time),
 }
 
 impl Slot {
-    /// Whether both are the same entry, not merely equal ones.
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Slot::Object(a), Slot::Object(b)) => Arc::ptr_eq(a, b),
-            (Slot::Variants(a), Slot::Variants(b)) => Arc::ptr_eq(a, b),
-            (Slot::Slice(a), Slot::Slice(b)) => Arc::ptr_eq(a, b),
-            _ => false,
+    /// What is kept.
+    pub fn kept(self) -> Option<Entry> {
+        match self {
+            Slot::Kept(entry) => Some(entry),
+            Slot::Uncacheable(_) => None,
+        }
+    }
+
+    fn object(self) -> Option<Arc<Object>> {
+        match self {
+            Slot::Kept(Entry::Object(object)) => Some(object),
+            _ => None,
         }
     }
 
     fn weight(&self) -> usize {
         match self {
-            Slot::Object(object) => object.weight(),
-            Slot::Variants(variants) => variants.weight(),
-            Slot::Slice(slice) => slice.weight(),
+            // Slices in RAM share their manifest with the object.
+            Slot::Kept(Entry::Slice(slice)) => slice.weight(),
+            Slot::Kept(entry) => entry.weight(),
             Slot::Uncacheable(_) => 0,
         }
     }
@@ -96,48 +100,87 @@ impl MemoryTier {
         }
     }
 
-    /// What is kept under `hash`.
-    pub fn get(&self, hash: KeyHash) -> Option<Slot> {
+    /// What is known of `hash`.
+    pub fn slot(&self, hash: KeyHash) -> Option<Slot> {
         self.entries.get(&hash)
+    }
+
+    /// What is kept under `hash`.
+    pub fn get(&self, hash: KeyHash) -> Option<Entry> {
+        self.entries.get(&hash)?.kept()
     }
 
     /// The object under `hash`, if it is one for `key`.
     pub fn object(&self, hash: KeyHash, key: &Key) -> Option<Arc<Object>> {
-        match self.entries.get(&hash) {
-            Some(Slot::Object(object)) if object.meta.is_for(key) => Some(object),
-            _ => None,
-        }
+        self.get(hash)?.into_object(key)
+    }
+
+    /// The list of the variants of `key`, if it has some.
+    pub fn variants(&self, key: &Key) -> Option<Arc<Variants>> {
+        self.get(key.hash())?.into_variants(key)
     }
 
     /// Stores `object` as the newest response of `key`, and as a variant of it if it varies.
     pub fn store(&self, key: &Key, object: Arc<Object>) {
         let weight = object.weight();
-        self.put(key, object);
+        self.list(key, object);
         self.settle(weight);
     }
 
-    fn put(&self, key: &Key, object: Arc<Object>) {
+    fn list(&self, key: &Key, object: Arc<Object>) {
         let Some(variant) = object.meta.variant.clone() else {
-            self.entries.insert(key.hash(), Slot::Object(object));
+            self.insert(key.hash(), Entry::Object(object));
             return;
         };
-        self.entries.insert(key.variant(&variant.selecting), Slot::Object(object));
+        self.insert(key.variant(&variant.selecting), Entry::Object(object));
         let mut older = None;
         self.entries.entry(key.hash()).and_compute_with(|entry| {
-            let known = match entry.map(moka::Entry::into_value) {
-                Some(Slot::Variants(known)) if *known.key == *key.text() => known.with(variant),
-                Some(Slot::Object(before)) if before.meta.is_for(key) => {
+            let known = match entry.and_then(|entry| entry.into_value().kept()) {
+                Some(Entry::Variants(known)) if known.is_for(key) => known.with(variant),
+                Some(Entry::Object(before)) if before.meta.is_for(key) => {
                     older = as_sibling(&before, &variant);
                     let older = older.iter().filter_map(|older| older.meta.variant.clone());
                     older.fold(Variants::new(key), |variants, older| variants.with(older)).with(variant)
                 }
                 _ => Variants::new(key).with(variant),
             };
-            Op::Put(Slot::Variants(Arc::new(known)))
+            Op::Put(Slot::Kept(Entry::Variants(Arc::new(known))))
         });
         if let Some(older) = older {
-            self.entries.insert(older.place(key), Slot::Object(Arc::new(older)));
+            self.insert(older.place(key), Entry::Object(Arc::new(older)));
         }
+    }
+
+    fn insert(&self, place: KeyHash, entry: Entry) {
+        self.entries.insert(place, Slot::Kept(entry));
+    }
+
+    /// Keeps an entry as it is, whatever it is part of.
+    pub fn put(&self, place: KeyHash, entry: Entry) {
+        let slot = Slot::Kept(entry);
+        let weight = slot.weight();
+        self.entries.insert(place, slot);
+        self.settle(weight);
+    }
+
+    /// Hangs `derived` on the body it was made from, if that is still what is kept there. What is kept then.
+    pub fn derive(&self, place: KeyHash, from: &Whole, derived: Derived) -> Option<Arc<Object>> {
+        let mut now = None;
+        self.entries.entry(place).and_compute_with(|entry| {
+            let object = entry.and_then(|entry| entry.into_value().object());
+            match object.as_deref().map(|object| (object, &object.body)) {
+                Some((object, Content::Whole(whole))) if whole.is(from) => {
+                    let body = Content::Whole(whole.with_derived(derived));
+                    let object = now.insert(Arc::new(Object { meta: object.meta.clone(), body }));
+                    Op::Put(Slot::Kept(Entry::Object(Arc::clone(object))))
+                }
+                _ => Op::Nop,
+            }
+        });
+        if let Some(object) = &now {
+            self.settle(object.weight());
+        }
+        now
     }
 
     /// Whether something is kept under `hash`; to ask does not count as a use.
@@ -146,10 +189,10 @@ impl MemoryTier {
     }
 
     /// Takes in what another tier has, unless something is here by now; what is here then.
-    pub fn promote(&self, hash: KeyHash, slot: Slot) -> Slot {
-        let mut here = slot.clone();
-        self.entries.entry(hash).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
-            None | Some(Slot::Uncacheable(_)) => Op::Put(slot),
+    pub fn promote(&self, hash: KeyHash, entry: Entry) -> Entry {
+        let mut here = entry.clone();
+        self.entries.entry(hash).and_compute_with(|known| match known.and_then(|k| k.into_value().kept()) {
+            None => Op::Put(Slot::Kept(entry)),
             Some(known) => {
                 here = known;
                 Op::Nop
@@ -160,8 +203,8 @@ impl MemoryTier {
     }
 
     /// Forgets what was promoted, unless something else has taken its place.
-    pub fn demote(&self, hash: KeyHash, promoted: &Slot) {
-        self.entries.entry(hash).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
+    pub fn demote(&self, hash: KeyHash, promoted: &Entry) {
+        self.entries.entry(hash).and_compute_with(|known| match known.and_then(|k| k.into_value().kept()) {
             Some(known) if known.is(promoted) => Op::Remove,
             _ => Op::Nop,
         });
@@ -169,8 +212,8 @@ impl MemoryTier {
 
     /// A slice, if it is here.
     pub fn slice(&self, manifest: &Arc<Manifest>, index: u64) -> Option<Arc<Slice>> {
-        match self.entries.get(&manifest.place(index)) {
-            Some(Slot::Slice(slice)) if slice.is(manifest, index) => Some(slice),
+        match self.get(manifest.place(index)) {
+            Some(Entry::Slice(slice)) if slice.is(manifest, index) => Some(slice),
             _ => None,
         }
     }
@@ -182,16 +225,14 @@ impl MemoryTier {
 
     /// Keeps a slice. A full tier may refuse it.
     pub fn store_slice(&self, slice: Arc<Slice>) {
-        let weight = slice.weight();
-        self.entries.insert(slice.of.place(slice.index), Slot::Slice(slice));
-        self.settle(weight);
+        self.put(slice.of.place(slice.index), Entry::Slice(slice));
     }
 
     /// Forgets the object in slices that was found to have changed, unless another has taken its place.
     pub fn forget(&self, key: &Key, object: &Object) {
         self.entries.entry(object.place(key)).and_compute_with(|entry| {
-            match entry.map(moka::Entry::into_value) {
-                Some(Slot::Object(now)) if same_manifest(&now.body, &object.body) => Op::Remove,
+            match entry.and_then(|entry| entry.into_value().object()) {
+                Some(now) if same_manifest(&now.body, &object.body) => Op::Remove,
                 _ => Op::Nop,
             }
         });
@@ -207,17 +248,19 @@ impl MemoryTier {
 
     /// Puts another object in the place of `old`, or nothing, unless something else stands there by now.
     pub fn replace(&self, place: KeyHash, old: &Arc<Object>, new: Option<Arc<Object>>) {
-        self.entries.entry(place).and_compute_with(|entry| match entry.map(moka::Entry::into_value) {
-            Some(Slot::Object(there)) if Arc::ptr_eq(&there, old) => {
-                new.map_or(Op::Remove, |new| Op::Put(Slot::Object(new)))
+        self.entries.entry(place).and_compute_with(|entry| {
+            match entry.and_then(|entry| entry.into_value().object()) {
+                Some(there) if Arc::ptr_eq(&there, old) => {
+                    new.map_or(Op::Remove, |new| Op::Put(Slot::Kept(Entry::Object(new))))
+                }
+                _ => Op::Nop,
             }
-            _ => Op::Nop,
         });
     }
 
     /// Forgets all responses of `key`.
     pub fn remove(&self, key: &Key) {
-        if let Some(Slot::Variants(variants)) = self.entries.remove(&key.hash()) {
+        if let Some(Entry::Variants(variants)) = self.entries.remove(&key.hash()).and_then(Slot::kept) {
             variants.hashes(key).for_each(|hash| self.entries.invalidate(&hash));
         }
     }
@@ -249,6 +292,37 @@ fn as_sibling(before: &Object, variant: &Variant) -> Option<Object> {
     })
 }
 
+impl Tier for MemoryTier {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn contains(&self, place: KeyHash) -> bool {
+        MemoryTier::contains(self, place)
+    }
+
+    fn get(&self, place: KeyHash) -> Reading<'_> {
+        let held = MemoryTier::get(self, place).map(|entry| Held { version: 0, entry });
+        Box::pin(std::future::ready(held))
+    }
+
+    fn is_current(&self, place: KeyHash, held: &Held) -> bool {
+        MemoryTier::get(self, place).is_some_and(|entry| entry.is(&held.entry))
+    }
+
+    fn admits(&self, _: KeyHash) -> bool {
+        true
+    }
+
+    fn put(&self, place: KeyHash, entry: Entry) {
+        MemoryTier::put(self, place, entry);
+    }
+
+    fn remove(&self, place: KeyHash) {
+        self.entries.invalidate(&place);
+    }
+}
+
 fn same_manifest(a: &Content, b: &Content) -> bool {
     matches!((a, b), (Content::Sliced(a), Content::Sliced(b)) if a == b)
 }
@@ -256,7 +330,6 @@ fn same_manifest(a: &Content, b: &Content) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::key::KeyText;
-    use super::super::object::Whole;
     use super::*;
     use bytes::Bytes;
     use http::HeaderValue;

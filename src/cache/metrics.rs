@@ -6,6 +6,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 
 use super::disk::DiskTier;
 use super::memory::MemoryTier;
+use super::reason::{NotStored, StoppedWaiting};
 
 /// Counters and gauges of the tiers and of fills.
 #[derive(Debug, Clone)]
@@ -16,16 +17,14 @@ pub struct CacheMetrics {
     pub evicted_bytes: IntCounter,
     /// Responses stored.
     pub stores: IntCounter,
-    /// Responses not stored, by reason.
-    pub not_stored: IntCounterVec,
+    not_stored: IntCounterVec,
     /// Origin fetches that may be stored, started.
     pub fills: IntCounter,
     /// Those under way.
     pub fills_active: IntGauge,
     /// Requests that followed somebody else's fill.
     pub followers: IntCounter,
-    /// Requests that stopped waiting for somebody else's fill, by reason.
-    pub released: IntCounterVec,
+    released: IntCounterVec,
     /// Fills whose body broke off.
     pub broken: IntCounter,
 }
@@ -46,6 +45,16 @@ impl CacheMetrics {
         self.fills.inc();
         self.fills_active.inc();
         ActiveFill(self.fills_active.clone())
+    }
+
+    /// A response was not stored.
+    pub fn not_stored(&self, why: NotStored) {
+        self.not_stored.with_label_values(&[why.as_str()]).inc();
+    }
+
+    /// A request stopped waiting for somebody else's fill.
+    pub fn stopped_waiting(&self, why: StoppedWaiting) {
+        self.released.with_label_values(&[why.as_str()]).inc();
     }
 
     /// Registers them.

@@ -5,6 +5,8 @@
 //! | `key` | what identifies a resource, and one of its variants |
 //! | `object` | a stored response: `Meta` and a body |
 //! | `variants` | which variants a key has, told apart by Vary |
+//! | `derived` | a body made from a stored one |
+//! | `entry` | what a tier can keep |
 //! | `memory` | the RAM tier |
 //! | `slice` | a large body in pieces, and the manifest that ties them |
 //! | `disk` | the SSD tier |
@@ -13,10 +15,14 @@
 //! | `fill` | an origin fetch that many requests wait for |
 //! | `invalidation` | the log of purges, and what follows from it for an object |
 //! | `flight` | slices on their way, for all who want them |
+//! | `store` | one face for all of it |
+//! | `reason` | why a response is not stored |
 //! | `metrics` | sizes, evictions, fills |
 
 pub mod budget;
+pub mod derived;
 pub mod disk;
+pub mod entry;
 pub mod fill;
 pub mod flight;
 pub mod growing;
@@ -25,5 +31,7 @@ pub mod key;
 pub mod memory;
 pub mod metrics;
 pub mod object;
+pub mod reason;
 pub mod slice;
+pub mod store;
 pub mod variants;

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
+use super::derived::{By, Derived};
 use super::invalidation::{Seen, Tags};
 use super::key::{Key, KeyHash};
 use super::slice::Manifest;
@@ -145,11 +146,13 @@ fn fields_weight(fields: &HeaderMap) -> usize {
     text + slots * 4 + slots * 3 / 4 * 104
 }
 
-/// The bytes of a whole body.
+/// The bytes of a whole body, and the bodies that were made from it.
 #[derive(Debug, Clone, Default)]
 pub struct Whole {
     pieces: SmallVec<[Bytes; 1]>,
     len: u64,
+    /// They go where the body goes: to the head that a 304 updates, and away with it.
+    derived: Option<Arc<[Arc<Derived>]>>,
 }
 
 /// Copies what arrives into pieces of its own: chunks that came from a socket share its read buffer, and would
@@ -203,7 +206,7 @@ impl WholeBuilder {
             };
             self.pieces.push(last);
         }
-        Whole { pieces: self.pieces, len: self.len }
+        Whole { pieces: self.pieces, len: self.len, derived: None }
     }
 }
 
@@ -214,7 +217,7 @@ impl Whole {
         let is_whole = full.iter().all(|piece| piece.len() == PIECE)
             && last.is_none_or(|last| (1..=PIECE).contains(&last.len()));
         let len = pieces.iter().map(|piece| piece.len() as u64).sum();
-        is_whole.then(|| Self { pieces: pieces.into(), len })
+        is_whole.then(|| Self { pieces: pieces.into(), len, derived: None })
     }
 
     /// Length in bytes.
@@ -232,9 +235,29 @@ impl Whole {
         &self.pieces
     }
 
-    /// Bytes it takes in RAM beyond its own struct.
+    /// Bytes it takes in RAM beyond its own struct, what was made from it included.
     pub fn weight(&self) -> usize {
-        self.len as usize + self.pieces.len() * (size_of::<Bytes>() + 48)
+        let derived = self.derived.iter().flat_map(|all| all.iter()).map(|derived| derived.weight());
+        self.len as usize + self.pieces.len() * (size_of::<Bytes>() + 48) + derived.sum::<usize>()
+    }
+
+    /// Whether both are one body in one place, not merely equal ones.
+    pub fn is(&self, other: &Self) -> bool {
+        self.len == other.len
+            && self.pieces.len() == other.pieces.len()
+            && self.pieces.iter().zip(&other.pieces).all(|(a, b)| a.as_ptr() == b.as_ptr())
+    }
+
+    /// What was made from it in this way.
+    pub fn derived(&self, by: &By) -> Option<&Arc<Derived>> {
+        self.derived.as_ref()?.iter().find(|derived| derived.by == *by)
+    }
+
+    /// The same body with `derived`, in place of what was made in the same way before.
+    pub fn with_derived(&self, derived: Derived) -> Self {
+        let others = self.derived.iter().flat_map(|all| all.iter()).filter(|known| known.by != derived.by);
+        let all = others.cloned().chain([Arc::new(derived.clone())]).collect();
+        Self { derived: Some(all), ..self.clone() }
     }
 
     /// The part of it from `at`, at most `max` bytes, without copying; `None` at the end.

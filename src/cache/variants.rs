@@ -31,6 +31,11 @@ impl Variants {
         Self { key, entries }
     }
 
+    /// Whether it is the list of `key`, compared by text.
+    pub fn is_for(&self, key: &Key) -> bool {
+        *self.key == *key.text()
+    }
+
     /// The variants, newest first.
     pub fn iter(&self) -> impl Iterator<Item = &Variant> {
         self.entries.iter()

@@ -7,31 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use prometheus::Registry;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminServer, AdminState, Readiness};
-use crate::cache::budget::Budget;
-use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
-use crate::cache::fill::Fills;
-use crate::cache::flight::Flights;
-use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
-use crate::cache::memory::MemoryTier;
-use crate::cache::metrics::CacheMetrics;
+use crate::cache::disk::{self, DiskTier};
+use crate::cache::invalidation::InvalidationLog;
 use crate::config::{self, Config};
-use crate::edge::changes::Changes;
 use crate::edge::clock::Clock;
-use crate::edge::prefetch::Prefetcher;
-use crate::edge::purging::Purgers;
-use crate::edge::route::Sites;
-use crate::edge::worker::{Shared, Worker};
-use crate::http::forwarded::Via;
-use crate::http::time::Time;
-use crate::origin::{OriginMetrics, Origins};
+use crate::edge::operate::prefetch::Prefetcher;
+use crate::edge::worker::Edge;
 use crate::server::{self, ServerMetrics};
-use crate::telemetry::{self, AccessLog, HotKeys, Metrics, Recorder};
+use crate::telemetry::{self, AccessLog};
 
 /// Runs the edge until SIGTERM or SIGINT.
 ///
@@ -93,76 +81,35 @@ pub fn start(config: Config, clock: Clock) -> Result<Running> {
 }
 
 fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
-    let names: Vec<String> = config.sites.iter().map(|site| site.name.clone()).collect();
-    let metrics = Arc::new(Metrics::new(&names)?);
-    let registry = metrics.registry();
-    let cache_metrics = CacheMetrics::register(registry)?;
-    let memory = MemoryTier::new(config.cache.memory.capacity, &cache_metrics);
-    let disk = config.cache.disk.as_ref().map(|disk| open_disk(disk, &memory, registry)).transpose()?;
-    registry.register(Box::new(crate::cache::metrics::TierUsage::new(memory.clone(), disk.clone())?))?;
-    let access = AccessLog::start(&config.log, &metrics)?;
-    let hot = Arc::new(HotKeys::new());
     let readiness = Arc::new(Readiness::new());
-    let origin_metrics = OriginMetrics::register(registry)?;
-    let origins = {
+    let built = {
         let _inside = control.handle().enter();
         control.handle().spawn(clock.clone().tick());
-        if let Some(disk) = &disk {
-            control.handle().spawn(watch_disk(disk.status(), Arc::clone(&readiness)));
-        }
-        Origins::start(&config, origin_metrics)?
+        Edge::build(&config, clock.clone())?
     };
-    let purges = Arc::new(open_purges(&config, clock.now(), registry)?);
-    if disk.is_some() {
-        control.handle().spawn(watch_purges(Arc::clone(&purges), Arc::clone(&readiness)));
+    if let Some(disk) = &built.disk {
+        control.handle().spawn(watch_disk(disk.status(), Arc::clone(&readiness)));
+        control.handle().spawn(watch_purges(Arc::clone(&built.purges), Arc::clone(&readiness)));
     }
-    let shared = Arc::new(Shared {
-        sites: Sites::new(&config.sites),
-        memory,
-        disk: disk.clone(),
-        purges,
-        purgers: Purgers::new(&config.admin),
-        fills: Arc::new(Fills::default()),
-        filling: Budget::new(fill_memory(&config.cache.memory)),
-        flights: Arc::new(Flights::default()),
-        changes: Changes::default(),
-        clock: clock.clone(),
-        cache_metrics,
-        server_name: config.server.server_name.clone(),
-        trusted_proxies: config.server.trusted_proxies.clone(),
-        max_object: config.cache.memory.max_object,
-        limits: config.server.limits.clone(),
-        via: Via::new(&config.server.server_name)?,
-    });
     // Both bind before either serves.
-    let bound = server::bind(&config, ServerMetrics::register(registry)?)?;
+    let bound = server::bind(&config, ServerMetrics::register(built.metrics.registry())?)?;
     let admin = config
         .admin
         .address
         .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
         .transpose()?;
-    let prefetcher;
-    let server = {
-        let (access, hot, metrics, clock) =
-            (access.clone(), Arc::clone(&hot), Arc::clone(&metrics), clock.clone());
-        let worker = {
-            let shared = Arc::clone(&shared);
-            move || Worker {
-                shared: Arc::clone(&shared),
-                client: origins.client(),
-                recorder: Recorder::new(metrics.shard(), access.clone()),
-                hot: hot.shard(clock.now()),
-            }
-        };
-        prefetcher = Arc::new(Prefetcher::start(worker.clone())?);
-        bound.serve(move |_| worker())?
+    let worker = {
+        let built = built.clone();
+        move || built.worker()
     };
+    let prefetcher = Arc::new(Prefetcher::start(worker.clone())?);
+    let server = bound.serve(move |_| worker())?;
     let state = Arc::new(AdminState {
-        metrics,
-        hot,
-        edge: shared,
+        metrics: built.metrics,
+        hot: built.hot,
+        edge: built.edge,
         prefetcher: Arc::clone(&prefetcher),
-        clock: clock.clone(),
+        clock,
         readiness: Arc::clone(&readiness),
         token: config.admin.token.clone(),
         server_name: config.server.server_name.clone(),
@@ -174,8 +121,8 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         admin,
         prefetcher,
         readiness,
-        access,
-        disk,
+        access: built.access,
+        disk: built.disk,
         control,
         shutdown_timeout: config.server.shutdown_timeout,
     })
@@ -238,32 +185,6 @@ impl Running {
         tracing::info!(finished, "stopped");
         finished
     }
-}
-
-/// Bytes for bodies on their way into memory: of each there are two copies, and some of the largest must fit.
-fn fill_memory(memory: &config::Memory) -> u64 {
-    (memory.capacity / 4).max(4 * memory.max_object)
-}
-
-/// Opens the disk tier; that it can't be used is no reason not to serve.
-fn open_disk(config: &config::Disk, memory: &MemoryTier, registry: &Registry) -> Result<DiskTier> {
-    let mut options = disk::Options::new(config);
-    let memory = memory.clone();
-    options.wanted = Box::new(move |hash| memory.contains(hash));
-    let metrics = DiskMetrics::register(registry)?;
-    DiskTier::open(options, metrics).context("the disk tier's threads")
-}
-
-/// The log of purges, in the disk tier's folder.
-const PURGES: &str = "purges.log";
-
-/// The log of purges outlives the process if the cache does.
-fn open_purges(config: &Config, now: Time, registry: &Registry) -> Result<InvalidationLog> {
-    let metrics = InvalidationMetrics::register(registry)?;
-    Ok(match &config.cache.disk {
-        Some(disk) => InvalidationLog::open_or_suspect(&disk.path.join(PURGES), now, metrics),
-        None => InvalidationLog::in_memory(metrics),
-    })
 }
 
 /// Says in `/readyz` that the disk tier is down.

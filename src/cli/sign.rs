@@ -10,8 +10,8 @@ use http::Uri;
 use ipnet::IpNet;
 
 use crate::config::{Config, Secret, Signed, SignedScheme};
-use crate::edge::named::Named;
-use crate::edge::route::Sites;
+use crate::edge::request::resource_url::ResourceUrl;
+use crate::edge::settings::Settings;
 use crate::http::time::Time;
 use crate::http::uri::normalise_path;
 use crate::signed::{Claims, PATH_MARKER, Scope, guards, token};
@@ -141,7 +141,8 @@ impl Signer {
 
     fn from_config(config: &Config, args: &SignArgs) -> anyhow::Result<Self> {
         let url = args.url.to_string();
-        let named = Named::parse(&url, &Sites::new(&config.sites)).with_context(|| format!("--url {url}"))?;
+        let sites = Settings::new(&config)?.sites;
+        let named = ResourceUrl::parse(&url, &sites).with_context(|| format!("--url {url}"))?;
         let path = named.target.path();
         let guarding = |table: &&Signed| table.scheme == SignedScheme::Token && guards(table, path);
         let mut tables = named.route.settings.signed.iter().filter(guarding).peekable();

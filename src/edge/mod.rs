@@ -2,45 +2,27 @@
 //!
 //! | stage | file | from → to |
 //! |---|---|---|
-//! | 1 sanitize | `sanitize`, `fields` | `http::Request` → [`sanitize::Incoming`] |
-//! | 2 route | `route` | `Incoming` → [`route::Routed`] |
-//! | 3 authorize | `authorize` | `Routed` → [`authorize::Authorized`] |
-//! | 4 key | `keyed` | `Authorized` → [`keyed::Keyed`] |
-//! | 5 lookup | `lookup`, `selecting`, `tiers` | `Keyed` → [`lookup::Lookup`] |
-//! | 6 decide | `policy::decide` | `Lookup` → `Decision` |
-//! | 7 fetch | `fetching`, `outgoing`, `filling`, `keeping`, `storing`, `slicing`, `passing`, `posted`, `tunnel` | `Decision` → an object, or a response of the client's own |
-//! | 8 respond | `respond`, `refuse`, `recording`, `body` | → `http::Response` |
+//! | 1 sanitize | `request/sanitize` | `http::Request` → [`request::sanitize::Incoming`] |
+//! | 2 route | `request/route` | `Incoming` → [`request::route::Routed`] |
+//! | 3 authorize | `request/authorize` | `Routed` → [`request::authorize::Authorized`] |
+//! | 4 key | `request/key` | `Authorized` → [`request::key::Keyed`] |
+//! | 5 lookup | `cache/store` | `Keyed`, as a [`Selection`](crate::cache::store::Selection) → [`Lookup`](crate::cache::store::Lookup) |
+//! | 6 decide | `policy/decide` | `Lookup` → `Decision` |
+//! | 7 fetch | `fetch/`, `slices/` | `Decision` → an object, or a response of the client's own |
+//! | 8 respond | `respond/` | → `http::Response` |
 //!
-//! What purges do to them is in `purged`, what unsafe requests do in `changes`, how a purge is made in `purging` and `named`; `inspect` and `prefetch` are for
-//! operators. `service` calls them one after the other.
+//! `service` calls them one after the other. `worker` is what it has: the [`worker::Edge`], which is the store and the
+//! `settings` of the moment, and a thread's own connections and counters. `build` puts that together. `operate/` is what
+//! operators ask.
 
-pub mod authorize;
-pub mod body;
-pub mod changes;
+pub mod build;
 pub mod clock;
-pub mod fetching;
-pub mod fields;
-pub mod filling;
-pub mod inspect;
-pub mod keeping;
-pub mod keyed;
-pub mod lookup;
-pub mod named;
-pub mod outgoing;
-pub mod passing;
-pub mod posted;
-pub mod purged;
-pub mod purging;
-pub mod prefetch;
-pub mod recording;
-pub mod refuse;
+pub mod fetch;
+pub mod node;
+pub mod operate;
+pub mod request;
 pub mod respond;
-pub mod route;
-pub mod sanitize;
-pub mod selecting;
 pub mod service;
-pub mod slicing;
-pub mod storing;
-pub mod tiers;
-pub mod tunnel;
+pub mod settings;
+pub mod slices;
 pub mod worker;

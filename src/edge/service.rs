@@ -4,8 +4,22 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 
-use crate::cache::object::{Content, Object};
-use crate::http::cache_status::Fwd;
+use super::fetch::{pass, tunnel};
+use super::node::Node;
+use super::operate::purge;
+use super::request::authorize::authorize;
+use super::request::key::{Keyed, key};
+use super::request::route::route;
+use super::request::sanitize::{Incoming, sanitize};
+use super::respond::body::Body;
+use super::respond::record;
+use super::respond::refusal::Refused;
+use super::respond::response::{Answer, from_whole};
+use super::respond::served::Served;
+use super::settings::Settings;
+use super::worker::Worker;
+use crate::cache::object::Content;
+use crate::cache::store::Lookup;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::policy::decide::{self, Decision};
@@ -14,27 +28,12 @@ use crate::server::body::ClientBody;
 use crate::server::{Handled, Handler, Peer};
 use crate::telemetry::Pending;
 
-use super::authorize::authorize;
-use super::body::Body;
-use super::keyed::{Keyed, keyed};
-use super::lookup::{Lookup, lookup};
-use super::passing;
-use super::purging;
-use super::recording;
-use super::refuse::Refused;
-use super::respond::{Answer, Served, as_it_came, from_part, from_whole};
-use super::route::route;
-use super::sanitize::{Incoming, sanitize};
-use super::slicing::{own, part};
-use super::tunnel;
-use super::worker::Worker;
-
 /// What is left to do for a request.
 enum Next {
     /// Nothing.
     Answered(Answer),
-    /// Look on disk for what memory does not have.
-    Disk(Box<Keyed>, Lookup),
+    /// Look behind memory for what it does not have.
+    Behind(Box<Keyed>, Lookup),
     /// Serve what was found, some of whose slices may have to be waited for.
     Serve(Box<Keyed>, Lookup, Served),
     /// Ask the origin, for all who want the same.
@@ -51,24 +50,27 @@ impl Handler for Worker {
     type Body = Body;
 
     fn handle(&self, request: Request<ClientBody>, peer: &Arc<Peer>) -> Handled<Body> {
-        let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
-        recording::begun(&mut pending, &request, peer);
+        let mut pending = self.recorder.begin(self.now(), quanta::Instant::now());
+        record::begun(&mut pending, &request, peer);
         let method = request.method().clone();
-        let next = match self.begin(request, peer, &mut pending) {
-            Ok(Next::Answered(answer)) => return Handled::Now(self.finish(Ok(answer), pending, &method)),
-            Err(refused) => return Handled::Now(self.finish(Err(refused), pending, &method)),
+        let settings = self.edge.settings();
+        let next = match self.begin(request, peer, &settings, &mut pending) {
+            Ok(Next::Answered(answer)) => {
+                return Handled::Now(self.finish(Ok(answer), pending, &method, &settings.node));
+            }
+            Err(refused) => return Handled::Now(self.finish(Err(refused), pending, &method, &settings.node)),
             Ok(next) => next,
         };
-        let worker = self.clone();
+        let (worker, settings) = (self.clone(), arc_swap::Guard::into_inner(settings));
         Handled::Later(Box::pin(async move {
-            let answer = worker.go_on(next, &mut pending).await;
-            worker.finish(answer, pending, &method)
+            let answer = worker.go_on(next, &settings, &mut pending).await;
+            worker.finish(answer, pending, &method, &settings.node)
         }))
     }
 
     fn answered(&self, request: &Request<ClientBody>, status: StatusCode, peer: &Arc<Peer>) {
-        let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
-        recording::begun(&mut pending, request, peer);
+        let mut pending = self.recorder.begin(self.now(), quanta::Instant::now());
+        record::begun(&mut pending, request, peer);
         pending.record.status = status.as_u16();
         pending.first_byte(quanta::Instant::now());
         pending.finish();
@@ -85,29 +87,29 @@ impl Worker {
         &self,
         request: Request<ClientBody>,
         peer: &Arc<Peer>,
+        settings: &Settings,
         pending: &mut Pending,
     ) -> Result<Next, Refused> {
-        let shared = &*self.shared;
-        let now = shared.clock.now();
-        let incoming = sanitize(request, peer, shared)?;
-        if incoming.method != Method::GET && purging::is_purge(&incoming, shared) {
+        let now = self.now();
+        let incoming = sanitize(request, peer, &settings.node.trusted_proxies)?;
+        if incoming.method != Method::GET && settings.purgers.let_purge(&incoming) {
             return Ok(Next::Purge(Box::new(incoming)));
         }
-        let routed = route(incoming, &shared.sites)
-            .map_err(|not| recording::unrouted(&not, &shared.sites, pending))?;
+        let routed = route(incoming, &settings.sites)
+            .map_err(|not| record::unrouted(&not, &settings.sites, pending))?;
         pending.record.site = Some(routed.route.site);
-        let authorized = authorize(routed, now).map_err(|denied| recording::denied(*denied, pending))?;
-        let keyed = keyed(authorized);
-        recording::keyed(pending, &keyed);
+        let authorized = authorize(routed, now).map_err(|denied| record::denied(*denied, pending))?;
+        let keyed = key(authorized);
+        record::keyed(pending, &keyed);
         if tunnel::applies(&keyed) {
             return Ok(Next::Tunnel(Box::new(keyed)));
         }
         if keyed.cache != CacheUse::Yes {
             return Ok(Next::Pass(Box::new(keyed)));
         }
-        let looked = lookup(&keyed, shared, now);
-        if shared.may_be_on_disk(&keyed, &looked) {
-            return Ok(Next::Disk(Box::new(keyed), looked));
+        let looked = self.store().find(&keyed, now);
+        if self.store().may_be_behind(&keyed.key, &looked) {
+            return Ok(Next::Behind(Box::new(keyed), looked));
         }
         self.decide(keyed, looked, now, pending)
     }
@@ -134,11 +136,11 @@ impl Worker {
             Decision::Revalidate | Decision::Fetch => return Ok(Next::Fetch(Box::new(keyed), looked)),
         };
         if let (Served::Hit | Served::Stale, Some(object)) = (served, looked.found.object()) {
-            self.shared.hit(&keyed.key, object);
+            self.store().hit(&keyed.key, object);
         }
-        match self.at_once(&looked, &keyed, served) {
+        match self.at_once(&looked, &keyed, served, now) {
             Some(mut answer) => {
-                recording::dress(&mut answer, &keyed, pending, &self.hot);
+                record::dress(&mut answer, &keyed, pending, &self.hot);
                 Ok(Next::Answered(answer))
             }
             None => Ok(Next::Serve(Box::new(keyed), looked, served)),
@@ -146,28 +148,30 @@ impl Worker {
     }
 
     /// Stages 7 and 8 for what the cache could not answer.
-    async fn go_on(&self, next: Next, pending: &mut Pending) -> Result<Answer, Refused> {
+    async fn go_on(&self, next: Next, settings: &Settings, pending: &mut Pending) -> Result<Answer, Refused> {
         let next = match next {
-            Next::Disk(keyed, looked) => {
-                let looked = self.shared.look_on_disk(&keyed, looked).await;
-                self.decide(*keyed, looked, self.shared.clock.now(), pending)?
+            Next::Behind(keyed, looked) => {
+                let looked = self.store().find_behind(&*keyed, looked).await;
+                self.decide(*keyed, looked, self.now(), pending)?
             }
             next => next,
         };
         let (mut answer, keyed) = match next {
             Next::Answered(answer) => return Ok(answer),
-            Next::Purge(incoming) => return purging::method(&self.shared, &incoming, pending).await,
+            Next::Purge(incoming) => return purge::by_method(&self.edge, settings, &incoming, pending).await,
             Next::Serve(keyed, looked, served) => {
-                (self.serve(&looked, &keyed, served, pending).await?, keyed)
+                // Decided from an object, so there is one.
+                let object = looked.found.object().ok_or(Refusal::Internal)?;
+                (self.answer_from(object, &keyed, served, pending).await?, keyed)
             }
-            // What is on disk was looked for by now.
-            Next::Disk(keyed, looked) | Next::Fetch(keyed, looked) => {
+            // What is behind memory was looked for by now.
+            Next::Behind(keyed, looked) | Next::Fetch(keyed, looked) => {
                 (self.fetch(&keyed, looked, pending).await?, keyed)
             }
             Next::Tunnel(keyed) => (tunnel::pass(self, &keyed, pending).await?, keyed),
-            Next::Pass(mut keyed) => (passing::pass(self, &mut keyed, pending).await?, keyed),
+            Next::Pass(mut keyed) => (pass::pass(self, &mut keyed, pending).await?, keyed),
         };
-        recording::dress(&mut answer, &keyed, pending, &self.hot);
+        record::dress(&mut answer, &keyed, pending, &self.hot);
         Ok(answer)
     }
 
@@ -176,6 +180,7 @@ impl Worker {
         answer: Result<Answer, Refused>,
         mut pending: Pending,
         method: &Method,
+        node: &Node,
     ) -> Response<Body> {
         let response = match answer {
             Ok(Answer { response, outcome }) => {
@@ -185,7 +190,7 @@ impl Worker {
             }
             Err(refused) => {
                 pending.record.refuse(refused.refusal);
-                refused.response(method, &self.shared.server_name)
+                refused.response(method, &node.name)
             }
         };
         pending.first_byte(quanta::Instant::now());
@@ -194,49 +199,9 @@ impl Worker {
     }
 
     /// What is stored whole needs nothing to wait for, nor the memory to do so.
-    fn at_once(&self, looked: &Lookup, keyed: &Keyed, served: Served) -> Option<Answer> {
+    fn at_once(&self, looked: &Lookup, keyed: &Keyed, served: Served, now: Time) -> Option<Answer> {
         let object = looked.found.object()?;
         let Content::Whole(whole) = &object.body else { return None };
-        let (name, now) = (&self.shared.server_name, self.shared.clock.now());
-        Some(from_whole(object, whole, keyed, served, name, now))
-    }
-
-    pub(in crate::edge) async fn serve(
-        &self,
-        looked: &Lookup,
-        keyed: &Keyed,
-        served: Served,
-        pending: &mut Pending,
-    ) -> Result<Answer, Refused> {
-        // Decided from an object, so there is one.
-        let object = looked.found.object().ok_or(Refusal::Internal)?;
-        self.answer_from(object, keyed, served, pending).await
-    }
-
-    pub(in crate::edge) async fn answer_from(
-        &self,
-        object: &Arc<Object>,
-        keyed: &Keyed,
-        served: Served,
-        pending: &mut Pending,
-    ) -> Result<Answer, Refused> {
-        let (name, now) = (&self.shared.server_name, self.shared.clock.now());
-        match &object.body {
-            Content::Whole(whole) => Ok(from_whole(object, whole, keyed, served, name, now)),
-            Content::Sliced(manifest) => {
-                self.sliced(Arc::clone(object), Arc::clone(manifest), keyed, served, pending).await
-            }
-            Content::Part(extent)
-                if matches!(served, Served::Filled { collapsed: false, .. })
-                    && part::contradicts_itself(&object.meta, extent) =>
-            {
-                Ok(as_it_came(object, extent, served, name, now))
-            }
-            Content::Part(extent) if part::answers(object, keyed) => {
-                Ok(from_part(object, extent, keyed, served, name, now))
-            }
-            // A 304 may have changed what If-Range is compared with.
-            Content::Part(_) => Box::pin(own::pass(self, keyed, Fwd::Partial, "partial", pending)).await,
-        }
+        Some(from_whole(object, whole, keyed, served, now))
     }
 }

@@ -3,8 +3,8 @@
 use http::{HeaderMap, Method, Uri, Version};
 
 use super::input::Input;
-use crate::edge::fields::{Fields, is_steering, strip_steering};
-use crate::edge::sanitize::{Target, host, path_and_query};
+use crate::edge::request::fields::{Fields, is_steering, strip_steering};
+use crate::edge::request::sanitize::{Target, host, path_and_query};
 use crate::http::host::Scheme;
 
 pub(super) fn run(data: &[u8]) {

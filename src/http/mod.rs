@@ -20,6 +20,7 @@ pub mod refusal;
 pub mod structured;
 pub mod time;
 pub mod uniform;
+pub mod upgrade;
 pub mod uri;
 pub mod vary;
 pub mod weight;

@@ -51,6 +51,15 @@ pub struct Part {
     pub range: ByteRange,
 }
 
+/// What a body of several ranges is sent from.
+#[derive(Debug)]
+pub enum Piece {
+    /// A boundary and a part's head.
+    Text(Bytes),
+    /// Bytes of the representation: from, to.
+    Range(u64, u64),
+}
+
 /// A body of several ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multipart {
@@ -84,6 +93,16 @@ impl Multipart {
         let trailer = text.freeze();
         content_length = content_length.saturating_add(trailer.len() as u64);
         Self { parts, trailer, content_length }
+    }
+
+    /// All of the body, last piece first.
+    pub fn pieces_from_the_end(&self) -> Vec<Piece> {
+        let mut pieces = vec![Piece::Text(self.trailer.clone())];
+        for part in self.parts.iter().rev() {
+            pieces.push(Piece::Range(part.range.first, part.range.last + 1));
+            pieces.push(Piece::Text(part.head.clone()));
+        }
+        pieces
     }
 
     /// Bytes of the whole body.

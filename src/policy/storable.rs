@@ -75,11 +75,6 @@ impl NoStore {
         NoStore::NoFreshness,
     ];
 
-    /// The reason that a word stands for.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
-    }
-
     /// Whether it lies in the request's own fields, so that it says nothing about what others are answered.
     pub const fn is_of_request(self) -> bool {
         matches!(self, NoStore::RequestNoStore | NoStore::Authorization)
@@ -481,8 +476,6 @@ mod tests {
     fn words_are_distinct() {
         let words: std::collections::HashSet<_> = NoStore::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words.len(), NoStore::ALL.len());
-        assert!(NoStore::ALL.iter().all(|reason| NoStore::of_word(reason.as_str()) == Some(*reason)));
-        assert_eq!(NoStore::of_word("too_large"), None);
         let of_request: Vec<_> = NoStore::ALL.iter().filter(|reason| reason.is_of_request()).collect();
         assert_eq!(of_request, [&NoStore::RequestNoStore, &NoStore::Authorization]);
     }

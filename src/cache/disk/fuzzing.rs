@@ -9,9 +9,9 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::super::entry::Entry;
 use super::super::key::KeyHash;
 use super::super::object::{Whole, WholeBuilder};
-use super::entry::Entry;
 use super::record::{Kind, RECORD_HEAD, RecordHead, SEGMENT_HEAD, SegmentHead, padded};
 
 const KINDS: [Kind; 4] = [Kind::Object, Kind::Variants, Kind::Removed, Kind::Slice];

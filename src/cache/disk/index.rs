@@ -61,7 +61,12 @@ impl Place {
 
     /// Whether it is the same record, read or not.
     pub fn is_same(self, other: Self) -> bool {
-        self.0 >> 9 == other.0 >> 9
+        self.version() == other.version()
+    }
+
+    /// Where the record begins: tells it from every other one that the tier has.
+    pub fn version(self) -> u64 {
+        self.0 >> 9
     }
 }
 

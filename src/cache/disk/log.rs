@@ -12,8 +12,8 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::super::entry::Entry;
 use super::super::key::KeyHash;
-use super::entry::Entry;
 use super::folder::Folder;
 use super::index::{Place, Ticket};
 use super::record::{ALIGN, RECORD_HEAD, RecordHead, SEGMENT_HEAD, SegmentHead, padded};

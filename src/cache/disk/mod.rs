@@ -7,7 +7,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `tier` | [`DiskTier`]: what the edge calls; never blocks |
-//! | `entry` | what can be kept, as bytes |
+//! | `codec` | what can be kept, as bytes |
 //! | `wire` | bounded reading and writing of those bytes |
 //! | `record` | one record and one segment's head on disk |
 //! | `segment` | a segment file |
@@ -22,8 +22,8 @@
 //! | `doorkeeper` | which hashes were seen lately |
 //! | `metrics` | what is counted |
 
+mod codec;
 mod doorkeeper;
-mod entry;
 mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -42,5 +42,4 @@ mod tier;
 mod wire;
 mod writer;
 
-pub use entry::Entry;
-pub use tier::{DiskTier, Options, Status, Stored};
+pub use tier::{DiskTier, Options, Status};

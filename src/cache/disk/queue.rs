@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::super::entry::Entry;
 use super::super::key::KeyHash;
-use super::entry::Entry;
 use super::index::{RECOVERED, Ticket};
 
 /// Removals that may wait, for instance while the disk is gone. When they are more, the whole tier is forgotten:

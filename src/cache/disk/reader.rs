@@ -10,9 +10,9 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::super::entry::Entry;
 use super::super::key::KeyHash;
 use super::super::object::{PIECE, Whole};
-use super::entry::Entry;
 use super::index::Place;
 use super::record::{RECORD_HEAD, RecordHead};
 use super::segment::Segment;

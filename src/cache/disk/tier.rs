@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::super::entry::Entry;
 use super::super::key::KeyHash;
+use super::super::store::tier::{Held, Reading, Tier};
 use super::doorkeeper::Doorkeeper;
-use super::entry::Entry;
 use super::folder::Faults;
 use super::index::{Index, Place};
 use super::log::Segments;
@@ -128,14 +129,6 @@ pub struct DiskTier {
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
-/// What was read.
-#[derive(Debug, Clone)]
-pub struct Stored {
-    /// The entry.
-    pub entry: Entry,
-    place: Place,
-}
-
 impl DiskTier {
     /// Begins to open the tier; recovers in a thread of its own, and goes on trying if the folder can't be used.
     ///
@@ -184,7 +177,7 @@ impl DiskTier {
     }
 
     /// Reads an entry; `None` when there is none, it is damaged, or the disk is too slow.
-    pub async fn get(&self, hash: KeyHash) -> Option<Stored> {
+    pub async fn get(&self, hash: KeyHash) -> Option<Held> {
         let inner = &self.inner;
         if !inner.may_read() {
             return None;
@@ -198,7 +191,7 @@ impl DiskTier {
         match tokio::time::timeout(inner.options.read_timeout, asked).await {
             Ok(Ok(Some(entry))) => {
                 result("hit");
-                Some(Stored { entry, place })
+                Some(Held { entry, version: place.version() })
             }
             // Counted where it was read.
             Ok(_) => None,
@@ -212,8 +205,8 @@ impl DiskTier {
 
     /// Whether what was read is still what the tier has: false once it was removed or replaced. Ask after it was
     /// put where a removal looks next, so that no removal is missed.
-    pub fn is_current(&self, hash: KeyHash, stored: &Stored) -> bool {
-        self.inner.index.get(hash).is_some_and(|place| place.is_same(stored.place))
+    pub fn is_current(&self, hash: KeyHash, held: &Held) -> bool {
+        self.inner.index.get(hash).is_some_and(|place| place.version() == held.version)
     }
 
     /// Whether an entry should be written now. With `second-hit` that is so when its hash was offered lately.
@@ -262,6 +255,11 @@ impl DiskTier {
         self.inner.status.subscribe()
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &DiskMetrics {
+        &self.inner.metrics
+    }
+
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.inner.segments.bytes()
@@ -285,6 +283,36 @@ impl DiskTier {
         for thread in std::mem::take(&mut *self.threads.lock()) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Tier for DiskTier {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn contains(&self, place: KeyHash) -> bool {
+        DiskTier::contains(self, place)
+    }
+
+    fn get(&self, place: KeyHash) -> Reading<'_> {
+        Box::pin(DiskTier::get(self, place))
+    }
+
+    fn is_current(&self, place: KeyHash, held: &Held) -> bool {
+        DiskTier::is_current(self, place, held)
+    }
+
+    fn admits(&self, place: KeyHash) -> bool {
+        DiskTier::admits(self, place)
+    }
+
+    fn put(&self, place: KeyHash, entry: Entry) {
+        DiskTier::put(self, place, entry);
+    }
+
+    fn remove(&self, place: KeyHash) {
+        DiskTier::remove(self, place);
     }
 }
 

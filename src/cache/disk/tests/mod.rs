@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus::Registry;
 
+use super::super::entry::Entry;
 use super::super::invalidation::Seen;
 use super::super::key::{Key, KeyHash, KeyText};
 use super::super::object::{Content, Meta, Object, Touched, WholeBuilder};

@@ -1,0 +1,163 @@
+//! Making a purge: from what an operator names, and from the PURGE method.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use crate::cache::invalidation::{Appended, MAX_TAG, Mode, NotDurable, Selector};
+use crate::edge::request::resource_url::{ResourceUrl, UrlError};
+use crate::edge::request::route::Sites;
+use crate::edge::request::sanitize::Incoming;
+use crate::edge::respond::body::Source;
+use crate::edge::respond::refusal::Refused;
+use crate::edge::respond::response::Answer;
+use crate::edge::settings::Settings;
+use crate::edge::worker::Edge;
+use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
+use crate::http::refusal::Refusal;
+use crate::policy::outcome::Outcome;
+use crate::telemetry::Pending;
+
+/// What is to be purged, as an operator says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purge {
+    /// Resources, with all their variants.
+    pub urls: Vec<String>,
+    /// URLs without a query; everything that begins like one of them, byte for byte.
+    pub prefixes: Vec<String>,
+    /// Tags as origins write them.
+    pub tags: Vec<String>,
+    /// Sites, by one of their hosts as it stands in the configuration.
+    pub sites: Vec<String>,
+    /// All there is.
+    pub everything: bool,
+    /// Stale rather than gone.
+    pub soft: bool,
+}
+
+/// What is wrong with a purge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{field}\" {why}")]
+pub struct BadPurge {
+    /// `urls[3]`
+    pub field: String,
+    /// To follow the field in a sentence.
+    pub why: String,
+}
+
+impl Purge {
+    /// Hard or soft.
+    pub fn mode(&self) -> Mode {
+        if self.soft { Mode::Soft } else { Mode::Hard }
+    }
+
+    /// What it selects.
+    ///
+    /// # Errors
+    /// The first of its fields that means nothing here; nothing is purged then.
+    pub fn selectors(&self, sites: &Sites) -> Result<Vec<Selector>, BadPurge> {
+        let mut selectors = Vec::new();
+        each("urls", &self.urls, &mut selectors, |url| {
+            Ok(Selector::url(&ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?.line()))
+        })?;
+        each("prefixes", &self.prefixes, &mut selectors, |url| prefix(url, sites))?;
+        each("tags", &self.tags, &mut selectors, tag)?;
+        each("sites", &self.sites, &mut selectors, |host| {
+            let site = sites.site_id(&host.to_ascii_lowercase());
+            site.map(Selector::Site).ok_or_else(|| "is no host that a site lists".to_owned())
+        })?;
+        if self.everything {
+            selectors.push(Selector::Everything);
+        }
+        Ok(selectors)
+    }
+}
+
+fn each(
+    field: &str,
+    values: &[String],
+    selectors: &mut Vec<Selector>,
+    select: impl Fn(&str) -> Result<Selector, String>,
+) -> Result<(), BadPurge> {
+    for (index, value) in values.iter().enumerate() {
+        let selector = select(value).map_err(|why| BadPurge { field: format!("{field}[{index}]"), why })?;
+        selectors.push(selector);
+    }
+    Ok(())
+}
+
+fn prefix(url: &str, sites: &Sites) -> Result<Selector, String> {
+    if url.contains('?') {
+        return Err("must have no query".to_owned());
+    }
+    if url.ends_with('*') {
+        return Err("is a prefix as it is: leave the * away".to_owned());
+    }
+    let resource = ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?;
+    Ok(Selector::prefix(&[resource.host.as_str().as_bytes(), resource.target.path().as_bytes()].concat()))
+}
+
+fn tag(tag: &str) -> Result<Selector, String> {
+    if tag.is_empty() || tag.len() > MAX_TAG {
+        return Err(format!("must have 1 to {MAX_TAG} bytes"));
+    }
+    if tag.trim() != tag || tag.chars().any(char::is_control) {
+        return Err("must have no space around it and no control characters: no tag has".to_owned());
+    }
+    Ok(Selector::tag(tag.as_bytes()))
+}
+
+/// `PURGE /path` purges that URL; with `Purge-Soft: 1` softly.
+///
+/// # Errors
+/// No site has the host, or Purge-Soft is neither 0 nor 1.
+pub async fn by_method(
+    edge: &Edge,
+    settings: &Settings,
+    incoming: &Incoming,
+    pending: &mut Pending,
+) -> Result<Answer, Refused> {
+    let resource = ResourceUrl::of(incoming.host.clone(), incoming.target.clone(), &settings.sites);
+    let resource = resource.map_err(|_: UrlError| match incoming.on_tls {
+        true => Refusal::Misdirected,
+        false => Refusal::UnknownHost,
+    })?;
+    pending.record.site = Some(resource.route.site);
+    let mode = match incoming.headers.get("purge-soft").map(HeaderValue::as_bytes) {
+        None | Some(b"0") => Mode::Hard,
+        Some(b"1") => Mode::Soft,
+        Some(_) => return Err(Refusal::BadField.into()),
+    };
+    let selectors = vec![Selector::url(&resource.line())];
+    let (status, body) = report(edge.store.purge(selectors, mode, edge.now()).await, 1);
+    Ok(answer(&settings.node.name, status, body))
+}
+
+/// What is said of a purge, here and by the admin listener.
+pub fn report(result: Result<Appended, NotDurable>, purged: usize) -> (StatusCode, serde_json::Value) {
+    match result {
+        Ok(Appended { sequence }) => (StatusCode::OK, json!({ "sequence": sequence, "purged": purged })),
+        Err(error) => {
+            tracing::error!(%error, "purge");
+            let body = json!({ "error": error.to_string(), "sequence": error.sequence, "purged": purged });
+            (StatusCode::INTERNAL_SERVER_ERROR, body)
+        }
+    }
+}
+
+fn answer(cache: &str, status: StatusCode, body: serde_json::Value) -> Answer {
+    let body = Bytes::from(format!("{body}\n"));
+    let mut response = Response::new(Source::Empty);
+    *response.status_mut() = status;
+    let head = response.headers_mut();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(CONTENT_LENGTH, body.len().into());
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    head.insert(CACHE_STATUS, CacheStatus::own(cache).detail("purge").to_value());
+    *response.body_mut() = Source::Once(body);
+    Answer { response, outcome: Outcome::Edge }
+}
+
+#[cfg(test)]
+mod tests;
