@@ -45,7 +45,10 @@ const ALBUM: &[(Picture, u16)] =
 pub fn all() -> anyhow::Result<Vec<Object>> {
     let mut objects = pictures("images", SIZES.iter().flat_map(|(p, sizes)| sizes.iter().map(|s| (*p, *s))))?;
     let names: Vec<String> = objects.iter().map(|object| object.key.clone()).collect();
+    // At the root the names are paths as they are; the folder's page stands among its pictures.
     objects.push(text("index.html", "text/html; charset=utf-8", page("Seawall", &names)));
+    let files: Vec<_> = names.iter().filter_map(|key| Some(key.rsplit_once('/')?.1.to_owned())).collect();
+    objects.push(text("images/index.html", "text/html; charset=utf-8", page("Pictures", &files)));
     objects.push(text("data/images.json", "application/json", serde_json::to_string_pretty(&names)?));
     objects.push(text("style.css", "text/css; charset=utf-8", STYLE.into()));
     objects.push(text("docs/readme.md", "text/markdown; charset=utf-8", MARKDOWN.into()));
@@ -88,15 +91,19 @@ fn text(key: &str, content_type: &'static str, body: String) -> Object {
 
 fn page(title: &str, images: &[String]) -> String {
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
-         <link rel=\"stylesheet\" href=\"/style.css\">\n<h1>{title}</h1>\n"
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <link rel=\"icon\" href=\"/images/seawall-64.png\">\n<link rel=\"stylesheet\" href=\"/style.css\">\n\
+         <header><h1>{title}</h1>\n<p><a href=\"/\">Home</a></p></header>\n<main class=\"pictures\">\n"
     );
     for image in images {
         // Writing to a String cannot fail.
-        let _ =
-            writeln!(page, "<figure><img src=\"{image}\" alt=\"\"><figcaption>{image}</figcaption></figure>");
+        let _ = writeln!(
+            page,
+            "<figure><img src=\"{image}\" alt=\"{image}\"><figcaption>{image}</figcaption></figure>"
+        );
     }
-    page + "</html>\n"
+    page + "</main>\n</html>\n"
 }
 
 /// Years of high water, long enough to be worth compressing.
@@ -122,17 +129,13 @@ fn noise(length: usize) -> Bytes {
     bytes.into()
 }
 
-const STYLE: &str = "\
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem; color: #123; background: #f4f8fa; }
-figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
-img { max-width: 16rem; border-radius: .5rem; display: block; }
-figcaption { font-size: .75rem; color: #567; }
-";
+const STYLE: &str = include_str!("style.css");
 
 const MARKDOWN: &str = "\
 # What is here
 
-- `index.html`: a page with pictures from 64 to 2048 pixels
+- `index.html`: the home page
+- `images/`: pictures from 64 to 2048 pixels, and a page that shows them
 - `files/large.bin`: 64 MiB to ask ranges of
 - `docs/tides.txt`: text that compresses
 - `private/`: opens with a signed URL

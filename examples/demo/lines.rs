@@ -10,35 +10,38 @@ use seawall::http::time::Time;
 
 use crate::common::objects;
 use crate::common::origin::Origin;
-use crate::edge::Edge;
+use crate::edge::Addresses;
 
 const PICTURE: &str = "images/seawall-512.png";
-const SECRET: &str = "private/report.txt";
-const ALBUM: &str = "private/album/";
+/// A file that opens with a signed URL.
+pub const SECRET: &str = "private/report.txt";
+/// A folder that does; its page is its index.
+pub const ALBUM: &str = "private/album/";
+
+const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 /// Shows the head of the answer and throws the body away.
-const HEAD: &str = "curl -k -sS -o /dev/null -D -";
+pub const HEAD: &str = "curl -k -sS -o /dev/null -D -";
 
 /// Writes them, and that all is ready.
-pub fn write(out: &mut impl Write, edge: &Edge, origin: &Origin) -> anyhow::Result<()> {
-    let site = format!("https://localhost:{}", edge.https.port());
-    let admin = edge.admin;
+pub fn write(out: &mut impl Write, config: &Config, at: &Addresses, origin: &Origin) -> anyhow::Result<()> {
+    let (site, admin) = (at.site(), at.admin);
     let etag = origin.etag(PICTURE).context("the bucket has the picture")?;
     let now = Time::system();
     let an_hour_ago = Time::from_secs(now.secs().saturating_sub(3600));
     let url = |key: &str| format!("{site}/{key}");
-    let works = signed(&edge.config, &url(SECRET), now, Carrier::Query, None)?;
-    let expired = signed(&edge.config, &url(SECRET), an_hour_ago, Carrier::Query, None)?;
-    let page = url(&format!("{ALBUM}index.html"));
-    let album = signed(&edge.config, &page, now, Carrier::Path, Some(format!("/{ALBUM}")))?;
+    let works = signed(config, &url(SECRET), now, QUARTER, Carrier::Query, None)?;
+    let expired = signed(config, &url(SECRET), an_hour_ago, QUARTER, Carrier::Query, None)?;
+    let album = signed(config, &url(ALBUM), now, QUARTER, Carrier::Path, Some(format!("/{ALBUM}")))?;
 
     writeln!(
         out,
-        "\nready. The edge is at {site}/ and http://localhost:{}/, its origin at {}.",
-        edge.http.port(),
+        "\nready. Open http://localhost:{}/ in a browser, or paste the lines below.\n\
+         The edge is at {site}/ too, its origin at http://{}/, its admin page at http://{admin}/.",
+        at.http.port(),
         origin.address()
     )?;
-    writeln!(out, "Look at Cache-Status and Age in what these print; Ctrl-C stops everything.\n")?;
+    writeln!(out, "Look at Cache-Status and Age in the answers. Ctrl-C stops everything.\n")?;
     let steps = [
         (
             "the origin is private: asked directly, it refuses",
@@ -58,6 +61,10 @@ pub fn write(out: &mut impl Write, edge: &Edge, origin: &Origin) -> anyhow::Resu
             "a folder, with the token in the path: open it in a browser, its pictures load too",
             format!("curl -k -sS '{album}'"),
         ),
+        (
+            "purge the picture: the next request for it is a miss again",
+            format!("curl -sS http://{admin}/purge -d '{{\"urls\": [\"{}\"]}}'", url(PICTURE)),
+        ),
         ("metrics", format!("curl -sS http://{admin}/metrics | grep '^seawall_'")),
         ("what is asked for most", format!("curl -sS http://{admin}/hot")),
     ];
@@ -68,10 +75,12 @@ pub fn write(out: &mut impl Write, edge: &Edge, origin: &Origin) -> anyhow::Resu
     Ok(())
 }
 
-fn signed(
+/// A URL that `seawall sign` would make at that time.
+pub fn signed(
     config: &Config,
     url: &str,
     at: Time,
+    expires_in: Duration,
     carrier: Carrier,
     prefix: Option<String>,
 ) -> anyhow::Result<String> {
@@ -80,7 +89,7 @@ fn signed(
         key_id: None,
         secret_env: None,
         url: url.parse()?,
-        expires_in: Duration::from_secs(15 * 60),
+        expires_in,
         prefix,
         client_ip: None,
         bind_host: false,

@@ -3,19 +3,25 @@
 //!     cargo run --release --example demo
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::Context;
+use seawall::cli::serve::Running;
+use seawall::config::Config;
+use seawall::http::time::Time;
 
 #[path = "../common/mod.rs"]
 mod common;
 mod edge; // the edge, in this process
 mod environment; // the secrets that edge.toml asks for
+mod home; // the page at /
 mod lines; // what to paste
 mod ports; // other ports where the usual ones are taken
 
 use common::origin::{Keys, Origin};
 use common::{objects, signals};
+use edge::Addresses;
 
 const BUCKET: &str = "photos";
 
@@ -31,19 +37,43 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "drawing pictures and filling the bucket ...")?;
-    let environment = environment::with_secrets()?;
-    let keys = Keys {
-        access_key: environment::value(&environment, environment::ACCESS_KEY)?,
-        secret_key: environment::value(&environment, environment::SECRET_KEY)?,
-    };
-    let origin = Origin::start(bucket, BUCKET, &keys, objects::all()?)?;
-    let edge = edge::start(&text, &file, environment)?;
-    lines::write(&mut out, &edge, &origin)?;
+    let demo = Demo::start(bucket, &text, &file)?;
+    lines::write(&mut out, &demo.config, &demo.at, &demo.origin)?;
 
     signals::wait()?;
     writeln!(out, "\nstopping: requests in flight are finished first")?;
+    let Demo { edge, origin, .. } = demo;
     edge.stop();
     writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests())?;
     drop(origin);
     Ok(())
 }
+
+/// The bucket and the edge in front of it, both running.
+struct Demo {
+    config: Config,
+    at: Addresses,
+    edge: Running,
+    origin: Origin,
+}
+
+impl Demo {
+    fn start(bucket: TcpListener, text: &str, file: &Path) -> anyhow::Result<Self> {
+        let environment = environment::with_secrets()?;
+        let keys = Keys {
+            access_key: environment::value(&environment, environment::ACCESS_KEY)?,
+            secret_key: environment::value(&environment, environment::SECRET_KEY)?,
+        };
+        let config = edge::configure(text, file, environment)?;
+        let at = Addresses::of(&config)?;
+        let mut objects = objects::all()?;
+        objects.retain(|object| object.key != home::KEY);
+        objects.push(home::object(&config, &at, Time::system())?);
+        let origin = Origin::start(bucket, BUCKET, &keys, objects)?;
+        let edge = edge::start(config.clone())?;
+        Ok(Self { config, at, edge, origin })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,7 @@ mod parts;
 mod posted;
 mod purging;
 mod ranges;
+mod reason_codes;
 mod revalidation;
 mod routing;
 mod signed;
