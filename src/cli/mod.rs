@@ -6,7 +6,7 @@ pub mod serve; // run the edge
 pub mod sign; // make a signed URL
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -23,9 +23,9 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  seawall check --config edge.toml
-  seawall serve --config edge.toml
-  seawall sign  --config edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
+  seawall check edge.toml
+  seawall serve edge.toml
+  seawall sign edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
   seawall purge --url https://photos.example.com/a.jpg
   seawall completions bash > /etc/bash_completion.d/seawall";
 
@@ -37,12 +37,12 @@ enum Command {
   SIGUSR1          reopen the access log after rotating it
 
 Example:
-  SEAWALL_CACHE__MEMORY__CAPACITY=2GiB seawall serve --config edge.toml")]
-    Serve(FileArguments),
+  SEAWALL_CACHE__MEMORY__CAPACITY=2GiB seawall serve edge.toml")]
+    Serve(ConfigFile),
     /// Check a configuration and explain it; exit 1 and every error at once if it is wrong.
     #[command(after_help = "Example:
-  seawall check --config edge.toml")]
-    Check(FileArguments),
+  seawall check edge.toml")]
+    Check(ConfigFile),
     /// Make a signed URL.
     Sign(Box<sign::SignArgs>),
     /// Make a running edge let go of what it has cached.
@@ -56,11 +56,24 @@ Example:
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct FileArguments {
-    /// The configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
-    config: PathBuf,
+/// The configuration file, named either way: `seawall check edge.toml`, `seawall check -c edge.toml`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file [default: edge.toml]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The configuration file, named by an option
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// What is read when the command line names no file.
+    const DEFAULT: &str = "edge.toml";
+
+    fn path(&self) -> &Path {
+        self.file.as_deref().or(self.config.as_deref()).unwrap_or(Path::new(Self::DEFAULT))
+    }
 }
 
 /// Parses the arguments and runs a command.
@@ -69,14 +82,14 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(file) => {
             drop(out);
-            serve::run(&file.config)
+            serve::run(file.path())
         }
         Command::Check(file) => {
             drop(out);
-            check::run(&file.config)
+            check::run(file.path())
         }
         Command::Sign(arguments) => {
-            let load = |path: &std::path::Path| Ok(config::load(path)?);
+            let load = |path: &Path| Ok(config::load(path)?);
             sign::run(&arguments, load, Time::system(), &mut out).map(|()| ExitCode::SUCCESS)
         }
         Command::Purge(arguments) => purge::run(&arguments, &mut out).map(|()| ExitCode::SUCCESS),
@@ -98,5 +111,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_is_named_by_position_or_by_option() {
+        let path = |arguments: &[&str]| match Arguments::try_parse_from(arguments).unwrap().command {
+            Command::Check(file) | Command::Serve(file) => file.path().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        for command in ["check", "serve"] {
+            for given in [&["a.toml"][..], &["-c", "a.toml"], &["--config", "a.toml"], &["--config=a.toml"]] {
+                let arguments = [&["seawall", command], given].concat();
+                assert_eq!(path(&arguments), Path::new("a.toml"), "{arguments:?}");
+            }
+            assert_eq!(path(&["seawall", command]), Path::new("edge.toml"));
+            let both = ["seawall", command, "a.toml", "-c", "b.toml"];
+            assert!(Arguments::try_parse_from(both).is_err(), "two files");
+        }
     }
 }
