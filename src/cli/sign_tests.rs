@@ -89,7 +89,13 @@ fn config() -> Config {
             site(HostPattern::Suffix(".example.com".into()), table("sig", &["new", "old"])),
             site(HostPattern::Exact("exact.example.com".into()), table("token", &["exact"])),
         ],
-        admin: Admin { address: None, token: None, purge_from: Vec::new() },
+        admin: Admin {
+            address: None,
+            token: None,
+            read_token: None,
+            guarded_metrics: false,
+            purge_from: Vec::new(),
+        },
         log: Log { level: "info".into(), format: LogFormat::Auto, access: AccessLog::Off, sample: 1.0 },
     }
 }

@@ -26,6 +26,10 @@ use super::route::Sites;
 use super::sanitize::Incoming;
 use super::worker::Shared;
 
+mod asterisk; // what a `*` means in a URL
+
+use asterisk::Asked;
+
 /// What is to be purged, as an operator says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purge {
@@ -65,14 +69,19 @@ impl Purge {
     /// The first of its fields that means nothing here; nothing is purged then.
     pub fn selectors(&self, sites: &Sites) -> Result<Vec<Selector>, BadPurge> {
         let mut selectors = Vec::new();
-        each("urls", &self.urls, &mut selectors, |url| {
-            Ok(Selector::url(&Named::parse(url, sites).map_err(|error| error.to_string())?.line()))
+        each("urls", &self.urls, &mut selectors, |url| match asterisk::read(url)? {
+            Asked::Prefix(url) => prefix(url, sites),
+            Asked::Url(url) => {
+                Ok(Selector::url(&Named::parse(url, sites).map_err(|error| error.to_string())?.line()))
+            }
         })?;
         each("prefixes", &self.prefixes, &mut selectors, |url| prefix(url, sites))?;
-        each("tags", &self.tags, &mut selectors, tag)?;
+        each("tags", &self.tags, &mut selectors, |text| {
+            asterisk::none_after_tag(text).and_then(|()| tag(text))
+        })?;
         each("sites", &self.sites, &mut selectors, |host| {
             let site = sites.site_id(&host.to_ascii_lowercase());
-            site.map(Selector::Site).ok_or_else(|| "is no host that a site lists".to_owned())
+            site.map(Selector::Site).ok_or_else(|| "must be a host that a site lists".to_owned())
         })?;
         if self.everything {
             selectors.push(Selector::Everything);
@@ -95,11 +104,9 @@ fn each(
 }
 
 fn prefix(url: &str, sites: &Sites) -> Result<Selector, String> {
-    if url.contains('?') {
-        return Err("must have no query".to_owned());
-    }
-    if url.ends_with('*') {
-        return Err("is a prefix as it is: leave the * away".to_owned());
+    let (Asked::Prefix(url) | Asked::Url(url)) = asterisk::read(url)?;
+    if let Some((path, _)) = url.split_once('?') {
+        return Err(format!("must have no query: {path} takes every query"));
     }
     let named = Named::parse(url, sites).map_err(|error| error.to_string())?;
     Ok(Selector::prefix(&[named.host.as_str().as_bytes(), named.target.path().as_bytes()].concat()))
@@ -110,7 +117,7 @@ fn tag(tag: &str) -> Result<Selector, String> {
         return Err(format!("must have 1 to {MAX_TAG} bytes"));
     }
     if tag.trim() != tag || tag.chars().any(char::is_control) {
-        return Err("must have no space around it and no control characters: no tag has".to_owned());
+        return Err("must not have control characters, nor spaces around it: no tag has them".to_owned());
     }
     Ok(Selector::tag(tag.as_bytes()))
 }
@@ -170,10 +177,10 @@ pub fn is_purge(incoming: &Incoming, shared: &Shared) -> bool {
     incoming.method.as_str() == "PURGE" && shared.purgers.allow(incoming.client, &incoming.headers)
 }
 
-/// `PURGE /path` purges that URL; with `Purge-Soft: 1` softly.
+/// `PURGE /path` purges that URL, `PURGE /path/*` what begins so; with `Purge-Soft: 1` softly.
 ///
 /// # Errors
-/// No site has the host, or Purge-Soft is neither 0 nor 1.
+/// No site has the host, Purge-Soft is neither 0 nor 1, or a `*` stands where it means nothing.
 pub async fn method(shared: &Shared, incoming: &Incoming, pending: &mut Pending) -> Result<Answer, Refused> {
     let named = Named::of(incoming.host.clone(), incoming.target.clone(), &shared.sites);
     let named = named.map_err(|_: NameError| match incoming.on_tls {
@@ -186,7 +193,12 @@ pub async fn method(shared: &Shared, incoming: &Incoming, pending: &mut Pending)
         Some(b"1") => Mode::Soft,
         Some(_) => return Err(Refusal::BadField.into()),
     };
-    let selectors = vec![Selector::url(&named.line())];
+    let query = named.target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let url = format!("http://{}{}{query}", named.host.as_str(), named.target.path());
+    let purge = Purge { urls: vec![url], ..Purge::default() };
+    let selectors = purge
+        .selectors(&shared.sites)
+        .map_err(|_| Refused { detail: Some("asterisk"), ..Refusal::BadPath.into() })?;
     let (status, body) = report(run(&shared.purges, selectors, mode, shared.clock.now()).await, 1);
     Ok(answer(&shared.server_name, status, body))
 }
