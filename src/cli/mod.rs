@@ -1,6 +1,9 @@
 //! The command line.
 
 pub mod check; // explain a configuration, or everything that is wrong with it
+mod client; // talks to the admin listener of a running edge
+pub mod look; // what a running edge says of itself
+pub mod prefetch; // fetch a list of URLs into a running edge's cache
 pub mod purge; // make a running edge let go of what it has cached
 pub mod serve; // run the edge
 pub mod sign; // make a signed URL
@@ -27,6 +30,7 @@ const EXAMPLES: &str = "Examples:
   seawall serve edge.toml
   seawall sign edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
   seawall purge --url https://photos.example.com/a.jpg
+  seawall status
   seawall completions bash > /etc/bash_completion.d/seawall";
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +51,16 @@ Example:
     Sign(Box<sign::SignArgs>),
     /// Make a running edge let go of what it has cached.
     Purge(Box<purge::PurgeArgs>),
+    /// Fetch URLs into the cache of a running edge.
+    Prefetch(Box<prefetch::PrefetchArgs>),
+    /// Say whether a running edge is well, and what it is doing.
+    Status(look::StatusArgs),
+    /// Show what a running edge has cached for a URL.
+    Objects(look::ObjectsArgs),
+    /// Show the busiest cache keys of the last minutes.
+    Hot(look::HotArgs),
+    /// Ask a running edge whether it lives, for a container's health check: exit code 0 or 1.
+    Healthcheck(look::HealthcheckArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:
   seawall completions zsh > ~/.zfunc/_seawall")]
@@ -57,7 +71,7 @@ Example:
 }
 
 /// The configuration file, named either way: `seawall check edge.toml`, `seawall check -c edge.toml`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ConfigFile {
     /// The configuration file [default: edge.toml]
     #[arg(value_name = "FILE")]
@@ -93,15 +107,32 @@ pub fn main() -> ExitCode {
             sign::run(&arguments, load, Time::system(), &mut out).map(|()| ExitCode::SUCCESS)
         }
         Command::Purge(arguments) => purge::run(&arguments, &mut out).map(|()| ExitCode::SUCCESS),
+        Command::Prefetch(arguments) => prefetch::run(&arguments, &mut out),
+        Command::Status(arguments) => look::status(&arguments, &mut out),
+        Command::Objects(arguments) => look::objects(&arguments, &mut out),
+        Command::Hot(arguments) => look::hot(&arguments, &mut out),
+        Command::Healthcheck(arguments) => look::healthcheck(&arguments, &mut out),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "seawall", &mut out);
-            out.flush().map(|()| ExitCode::SUCCESS).map_err(Into::into)
+            // Into memory first: it panics where nobody reads.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "seawall", &mut script);
+            out.write_all(&script).and_then(|()| out.flush()).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
     };
     result.unwrap_or_else(|error| {
+        // `seawall check | head -1` has what it wanted.
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
         let _ = writeln!(std::io::stderr(), "seawall: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Whether nobody reads what is written: the reader went away early, which is no fault of the command.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
