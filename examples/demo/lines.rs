@@ -85,7 +85,7 @@ pub fn signed(
     prefix: Option<String>,
 ) -> anyhow::Result<String> {
     let args = SignArgs {
-        config: Some("edge.toml".into()),
+        file: seawall::cli::ConfigFile::default(),
         key_id: None,
         secret_env: None,
         url: url.parse()?,

@@ -4,7 +4,7 @@
 mod asked; // the JSON that operators send
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod guard; // who may change state
+mod guard; // who may see and do what
 mod index; // the page of links at `/`
 mod readiness; // named reasons not to send traffic here
 mod routes; // what each path answers
@@ -12,13 +12,12 @@ mod server; // the socket, its limits, its thread
 
 use std::sync::Arc;
 
-use crate::config::Secret;
 use crate::edge::clock::Clock;
 use crate::edge::operate::prefetch::Prefetcher;
 use crate::edge::worker::Edge;
 use crate::telemetry::{HotKeys, Metrics};
 
-pub use guard::{Unauthorized, guard};
+pub use guard::{Access, Needs, Unauthorized};
 pub use readiness::Readiness;
 pub use server::{AdminServer, bind, serve};
 
@@ -36,8 +35,8 @@ pub struct AdminState {
     pub prefetcher: Arc<Prefetcher>,
     /// What time it is for the sketch of hot keys.
     pub clock: Clock,
-    /// `admin.token`: asked for by what changes state.
-    pub token: Option<Secret>,
+    /// Who may see and do what.
+    pub access: Access,
     /// `server.server_name`, shown on the page of links.
     pub server_name: String,
 }

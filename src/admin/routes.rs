@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{AdminState, asked, guard, index};
+use super::{AdminState, Needs, asked, index};
 use crate::edge::operate::purge::BadPurge;
 use crate::edge::operate::{inspect, purge};
 use crate::http::refusal::Refusal;
@@ -69,9 +69,19 @@ impl Route {
         }
     }
 
-    /// Whether it changes state: then it takes POST, and from those only who pass [`guard`].
+    /// Who may ask for it.
+    fn needs(self) -> Needs {
+        match self {
+            Route::Index | Route::Health | Route::Ready | Route::OpenApi => Needs::Nothing,
+            Route::Metrics => Needs::Metrics,
+            Route::Hot | Route::Objects | Route::Prefetched(_) => Needs::Reading,
+            Route::Purge | Route::Prefetch => Needs::Changing,
+        }
+    }
+
+    /// Whether it changes state: then it takes POST.
     fn changes(self) -> bool {
-        matches!(self, Route::Purge | Route::Prefetch)
+        self.needs() == Needs::Changing
     }
 
     /// The methods it takes: the value of Allow.
@@ -106,13 +116,14 @@ where
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.allow()));
         return response;
     }
-    if !route.changes() {
-        return look(route, head.uri.query().unwrap_or(""), state, now).await;
-    }
-    if let Err(error) = guard(&head.headers, state.token.as_ref(), peer) {
+    if let Err(error) = state.access.check(route.needs(), &head.headers, peer) {
+        tracing::info!(%peer, path = head.uri.path(), needs = error.token(), "admin request refused: unauthorized");
         let mut response = json_reply(StatusCode::UNAUTHORIZED, &json!({ "error": error.to_string() }));
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
+    }
+    if !route.changes() {
+        return look(route, head.uri.query().unwrap_or(""), state, now).await;
     }
     let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),

@@ -163,7 +163,8 @@ impl AdminServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::Readiness;
+    use crate::admin::{Access, Readiness};
+    use crate::config;
     use crate::edge::clock::Clock;
     use crate::edge::operate::prefetch::Prefetcher;
     use crate::telemetry::{HotKeys, Metrics, Record};
@@ -176,6 +177,10 @@ mod tests {
     }
 
     fn admin() -> Admin {
+        admin_for(Access::default())
+    }
+
+    fn admin_for(access: Access) -> Admin {
         let built = crate::edge::build::testing::built();
         let state = Arc::new(AdminState {
             metrics: Arc::new(Metrics::new(&["a.example".into()]).unwrap()),
@@ -184,7 +189,7 @@ mod tests {
             prefetcher: Arc::new(Prefetcher::start(move || built.worker()).unwrap()),
             clock: Clock::system(),
             readiness: Arc::new(Readiness::new()),
-            token: None,
+            access,
             server_name: "edge-1".into(),
         });
         let server =
@@ -249,6 +254,40 @@ mod tests {
         admin.server.stop();
     }
 
+    #[test]
+    fn what_shows_keys_asks_for_a_token() {
+        let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[pool]]\nname = \"p\"\nmembers = [{ url = \"http://a\" }]\n[[site]]\nhosts = [\"a\"]\npool = \"p\"\n[admin]\ntoken = \"admin\"\nread_token = \"reader\"\nmetrics = \"token\"";
+        let config = config::load_from(text, "e.toml", std::iter::empty::<(String, String)>()).unwrap();
+        let admin = admin_for(Access::new(&config.admin));
+        let ask = |method: &str, target: &str, token: &str| {
+            let authorization = format!("authorization: Bearer {token}\r\n");
+            let authorization = if token.is_empty() { "" } else { &authorization };
+            let head =
+                format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{authorization}\r\n");
+            admin.send(head.as_bytes())
+        };
+        for (method, target, statuses) in [
+            // with no token, the read token, the admin token
+            ("GET", "/", [200, 200, 200]),
+            ("GET", "/healthz", [200, 200, 200]),
+            ("GET", "/readyz", [503, 503, 503]),
+            ("GET", "/openapi.yaml", [200, 200, 200]),
+            ("GET", "/metrics", [401, 200, 200]),
+            ("HEAD", "/metrics", [401, 200, 200]),
+            ("GET", "/hot", [401, 200, 200]),
+            ("GET", "/objects?url=http%3A%2F%2Fa.example%2Fx", [401, 200, 200]),
+            ("GET", "/prefetch/1", [401, 404, 404]),
+            ("POST", "/purge", [401, 401, 400]),
+            ("POST", "/prefetch", [401, 401, 400]),
+        ] {
+            let found = ["", "reader", "admin"].map(|token| ask(method, target, token).0);
+            assert_eq!(found, statuses, "{method} {target}");
+        }
+        let (_, head, body) = ask("GET", "/hot", "wrong");
+        assert!(head.contains("www-authenticate: bearer"), "{head}");
+        assert!(body.contains("admin.read_token or admin.token"), "{body}");
+    }
+
     impl Admin {
         fn post(&self, target: &str, body: &str) -> (u16, String, String) {
             let length = body.len();
@@ -271,7 +310,7 @@ mod tests {
             "{\"error\":\"\\\"urls[0]\\\" has a host that no site has\",\"field\":\"urls[0]\"}\n"
         );
         assert_eq!(
-            admin.state.edge.store.moment(&crate::cache::key::Key::new(Default::default())).purge(),
+            admin.state.edge.store.purge_head(),
             1,
             "all or nothing"
         );

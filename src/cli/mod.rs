@@ -1,12 +1,15 @@
 //! The command line.
 
 pub mod check; // explain a configuration, or everything that is wrong with it
+mod client; // talks to the admin listener of a running edge
+pub mod look; // what a running edge says of itself
+pub mod prefetch; // fetch a list of URLs into a running edge's cache
 pub mod purge; // make a running edge let go of what it has cached
 pub mod serve; // run the edge
 pub mod sign; // make a signed URL
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -23,10 +26,11 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  seawall check --config edge.toml
-  seawall serve --config edge.toml
-  seawall sign  --config edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
+  seawall check edge.toml
+  seawall serve edge.toml
+  seawall sign edge.toml --url https://photos.example.com/private/a.jpg --expires-in 15m
   seawall purge --url https://photos.example.com/a.jpg
+  seawall status
   seawall completions bash > /etc/bash_completion.d/seawall";
 
 #[derive(Debug, Subcommand)]
@@ -37,16 +41,26 @@ enum Command {
   SIGUSR1          reopen the access log after rotating it
 
 Example:
-  SEAWALL_CACHE__MEMORY__CAPACITY=2GiB seawall serve --config edge.toml")]
-    Serve(FileArguments),
+  SEAWALL_CACHE__MEMORY__CAPACITY=2GiB seawall serve edge.toml")]
+    Serve(ConfigFile),
     /// Check a configuration and explain it; exit 1 and every error at once if it is wrong.
     #[command(after_help = "Example:
-  seawall check --config edge.toml")]
-    Check(FileArguments),
+  seawall check edge.toml")]
+    Check(ConfigFile),
     /// Make a signed URL.
     Sign(Box<sign::SignArgs>),
     /// Make a running edge let go of what it has cached.
     Purge(Box<purge::PurgeArgs>),
+    /// Fetch URLs into the cache of a running edge.
+    Prefetch(Box<prefetch::PrefetchArgs>),
+    /// Say whether a running edge is well, and what it is doing.
+    Status(look::StatusArgs),
+    /// Show what a running edge has cached for a URL.
+    Objects(look::ObjectsArgs),
+    /// Show the busiest cache keys of the last minutes.
+    Hot(look::HotArgs),
+    /// Ask a running edge whether it lives, for a container's health check: exit code 0 or 1.
+    Healthcheck(look::HealthcheckArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:
   seawall completions zsh > ~/.zfunc/_seawall")]
@@ -56,11 +70,24 @@ Example:
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct FileArguments {
-    /// The configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
-    config: PathBuf,
+/// The configuration file, named either way: `seawall check edge.toml`, `seawall check -c edge.toml`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file [default: edge.toml]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The configuration file, named by an option
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// What is read when the command line names no file.
+    const DEFAULT: &str = "edge.toml";
+
+    fn path(&self) -> &Path {
+        self.file.as_deref().or(self.config.as_deref()).unwrap_or(Path::new(Self::DEFAULT))
+    }
 }
 
 /// Parses the arguments and runs a command.
@@ -69,26 +96,43 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(file) => {
             drop(out);
-            serve::run(&file.config)
+            serve::run(file.path())
         }
         Command::Check(file) => {
             drop(out);
-            check::run(&file.config)
+            check::run(file.path())
         }
         Command::Sign(arguments) => {
-            let load = |path: &std::path::Path| Ok(config::load(path)?);
+            let load = |path: &Path| Ok(config::load(path)?);
             sign::run(&arguments, load, Time::system(), &mut out).map(|()| ExitCode::SUCCESS)
         }
         Command::Purge(arguments) => purge::run(&arguments, &mut out).map(|()| ExitCode::SUCCESS),
+        Command::Prefetch(arguments) => prefetch::run(&arguments, &mut out),
+        Command::Status(arguments) => look::status(&arguments, &mut out),
+        Command::Objects(arguments) => look::objects(&arguments, &mut out),
+        Command::Hot(arguments) => look::hot(&arguments, &mut out),
+        Command::Healthcheck(arguments) => look::healthcheck(&arguments, &mut out),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "seawall", &mut out);
-            out.flush().map(|()| ExitCode::SUCCESS).map_err(Into::into)
+            // Into memory first: it panics where nobody reads.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "seawall", &mut script);
+            out.write_all(&script).and_then(|()| out.flush()).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
     };
     result.unwrap_or_else(|error| {
+        // `seawall check | head -1` has what it wanted.
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
         let _ = writeln!(std::io::stderr(), "seawall: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Whether nobody reads what is written: the reader went away early, which is no fault of the command.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -98,5 +142,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_is_named_by_position_or_by_option() {
+        let path = |arguments: &[&str]| match Arguments::try_parse_from(arguments).unwrap().command {
+            Command::Check(file) | Command::Serve(file) => file.path().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        for command in ["check", "serve"] {
+            for given in [&["a.toml"][..], &["-c", "a.toml"], &["--config", "a.toml"], &["--config=a.toml"]] {
+                let arguments = [&["seawall", command], given].concat();
+                assert_eq!(path(&arguments), Path::new("a.toml"), "{arguments:?}");
+            }
+            assert_eq!(path(&["seawall", command]), Path::new("edge.toml"));
+            let both = ["seawall", command, "a.toml", "-c", "b.toml"];
+            assert!(Arguments::try_parse_from(both).is_err(), "two files");
+        }
     }
 }

@@ -1,23 +1,20 @@
 //! `seawall purge`: asks a running edge's admin listener to let go of what it has cached.
 
 use std::io::Write;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
 use clap::Args;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
+
+use super::client::{AdminArgs, Client, counted};
 
 const EXAMPLES: &str = "\
 Examples:
   One URL with all its variants; the next request goes to the origin:
     seawall purge --url https://photos.example.com/a.jpg
 
-  A folder, and everything that the origin tagged album-7:
+  A folder (--url 'https://photos.example.com/albums/7/*' is the same), and everything that the origin tagged album-7:
     seawall purge --prefix https://photos.example.com/albums/7/ --tag album-7
 
   A whole site, softly: confirmed before it is served again, and good while the origin is down:
@@ -29,21 +26,12 @@ Examples:
 It is in effect when the command ends. Several selectors make one purge: all of it,
 or none and exit code 1.";
 
-/// How long the edge may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of its answer.
-const ANSWER: usize = 64 * 1024;
-
 /// Make a running edge let go of what it has cached.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PurgeArgs {
-    /// The edge's admin listener
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
-    admin: Uri,
-    /// Environment variable that holds the edge's admin.token
-    #[arg(long, value_name = "NAME")]
-    token_env: Option<String>,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// A resource with all its variants; may be repeated
     #[arg(long, value_name = "URL")]
     url: Vec<String>,
@@ -77,60 +65,52 @@ pub fn run(args: &PurgeArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let body = json!({
         "urls": url, "prefixes": prefix, "tags": tag, "sites": site, "everything": all, "soft": soft
     });
-    let token = match &args.token_env {
-        Some(name) => Some(std::env::var(name).with_context(|| format!("--token-env {name}"))?),
-        None => None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = async { tokio::time::timeout(PATIENCE, post(&args.admin, token.as_deref(), &body)).await };
-    let (status, answer) = runtime
-        .block_on(asked)
-        .with_context(|| format!("{} does not answer", args.admin))
-        .flatten()
-        .with_context(|| format!("POST /purge at {}", args.admin))?;
-    let said: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    if status != StatusCode::OK {
-        match said.get("error").and_then(Value::as_str) {
-            Some(error) => bail!("{status}: {error}"),
-            None => bail!("{status}: {}", String::from_utf8_lossy(&answer).trim()),
+    let client = Client::new(&args.admin)?;
+    let said = client.ask(Method::POST, "/purge", Some(&body))?;
+    if said.status != StatusCode::OK {
+        let (refusal, answer) = (client.refusal(&said), said.json());
+        let field = answer.get("field").and_then(Value::as_str).unwrap_or_default();
+        match in_our_words(args, field) {
+            Some(ours) => bail!("{}", refusal.replace(&format!("\"{field}\""), &ours)),
+            None => bail!("{refusal}"),
         }
     }
-    let number = |name| said.get(name).and_then(Value::as_u64).context("an answer that is no edge's");
-    writeln!(out, "purge {}: {} selectors", number("sequence")?, number("purged")?)?;
+    let sequence =
+        said.json().get("sequence").and_then(Value::as_u64).context("not the answer of an edge")?;
+    let softly = if *soft { ", softly" } else { "" };
+    writeln!(out, "purged {}{softly} (sequence {sequence})", summary(args))?;
     Ok(())
 }
 
-async fn post(admin: &Uri, token: Option<&str>, body: &Value) -> anyhow::Result<(StatusCode, Bytes)> {
-    ensure!(
-        admin.scheme_str() == Some("http") && matches!(admin.path(), "/" | ""),
-        "--admin must be like http://127.0.0.1:9090"
-    );
-    let authority = admin.authority().context("--admin has no host")?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = tokio::net::TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let mut request = Request::post("/purge")
-        .header(HOST, authority.as_str())
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))?;
-    if let Some(token) = token {
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {token}")).context("the token is no header value")?;
-        value.set_sensitive(true);
-        request.headers_mut().insert(AUTHORIZATION, value);
-    }
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let answer = Limited::new(response.into_body(), ANSWER).collect().await;
-    let answer = answer.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-    connection.abort();
-    Ok((status, answer))
+/// What was purged, as a person counts it.
+fn summary(args: &PurgeArgs) -> String {
+    let counts = [(&args.url, "URL"), (&args.prefix, "prefix"), (&args.tag, "tag"), (&args.site, "site")];
+    let named =
+        counts.iter().filter(|(list, _)| !list.is_empty()).map(|(list, noun)| match (list.len(), *noun) {
+            (2.., "prefix") => format!("{} prefixes", list.len()),
+            (count, noun) => counted(count as u64, noun),
+        });
+    named.chain(args.all.then(|| "everything".to_owned())).collect::<Vec<_>>().join(", ")
+}
+
+/// The edge names a field of its API, `urls[1]`: here that is an option and its value.
+fn in_our_words(args: &PurgeArgs, field: &str) -> Option<String> {
+    let (list, rest) = field.split_once('[')?;
+    let (option, values) = match list {
+        "urls" => ("--url", &args.url),
+        "prefixes" => ("--prefix", &args.prefix),
+        "tags" => ("--tag", &args.tag),
+        "sites" => ("--site", &args.site),
+        _ => return None,
+    };
+    let value = values.get(rest.strip_suffix(']')?.parse::<usize>().ok()?)?;
+    Some(format!("{option} {value}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::client::testing::admin;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -155,7 +135,37 @@ mod tests {
         assert!(failure(&["--all", "--admin", "https://127.0.0.1:1"]).contains("must be like"));
         assert!(
             failure(&["--all", "--admin", "http://127.0.0.1:1"])
-                .contains("POST /purge at http://127.0.0.1:1")
+                .contains("POST /purge at http://127.0.0.1:1/: is the edge running")
         );
+    }
+
+    #[test]
+    fn what_was_purged_is_counted_in_plain_words() {
+        let admin = admin(None);
+        let purge = |more: &[&str]| {
+            let words = ["purge", "--admin", &admin.url].into_iter().chain(more.iter().copied());
+            let mut out = Vec::new();
+            run(&Command::try_parse_from(words).unwrap().args, &mut out)?;
+            anyhow::Ok(String::from_utf8(out)?)
+        };
+        for (arguments, said) in [
+            (&["--tag", "a"][..], "purged 1 tag (sequence 1)\n"),
+            (
+                &["--tag", "a", "--tag", "b", "--url", "http://a.example/x", "--soft"],
+                "purged 1 URL, 2 tags, softly (sequence 2)\n",
+            ),
+            (
+                &["--prefix", "http://a.example/", "--prefix", "http://a.example/b", "--all"],
+                "purged 2 prefixes, everything (sequence 3)\n",
+            ),
+        ] {
+            assert_eq!(purge(arguments).unwrap(), said);
+        }
+        let refused = purge(&["--url", "http://a.example/*.jpg"]).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "400 Bad Request: --url http://a.example/*.jpg has a * that is not at its end: the prefix http://a.example/ takes all that it could mean"
+        );
+        assert_eq!(admin.state.edge.store.purge_head(), 3, "nothing of it is purged");
     }
 }

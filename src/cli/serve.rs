@@ -111,7 +111,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         prefetcher: Arc::clone(&prefetcher),
         clock,
         readiness: Arc::clone(&readiness),
-        token: config.admin.token.clone(),
+        access: admin::Access::new(&config.admin),
         server_name: config.server.server_name.clone(),
     });
     let admin = admin.map(|listener| AdminServer::start(listener, state)).transpose()?;

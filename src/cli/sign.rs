@@ -1,15 +1,16 @@
 //! `seawall sign`: makes a signed URL that the edge will accept.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use http::Uri;
 use ipnet::IpNet;
 
-use crate::config::{Config, Secret, Signed, SignedScheme};
+use super::ConfigFile;
+use crate::config::{Config, Secret, Signed, SignedScheme, show_duration};
 use crate::edge::request::resource_url::ResourceUrl;
 use crate::edge::settings::Settings;
 use crate::http::time::Time;
@@ -19,14 +20,14 @@ use crate::signed::{Claims, PATH_MARKER, Scope, guards, token};
 const EXAMPLES: &str = "\
 Examples:
   The key of the rule that guards the path, good for a quarter of an hour:
-    seawall sign --config edge.toml --url https://photos.example.com/private/report.pdf
+    seawall sign edge.toml --url https://photos.example.com/private/report.pdf
 
   Everything below a path for two hours, with the token in the path so that a playlist's relative links work:
-    seawall sign --config edge.toml --url https://photos.example.com/private/hls/master.m3u8 \\
+    seawall sign edge.toml --url https://photos.example.com/private/hls/master.m3u8 \\
         --prefix /private/hls/ --as path --expires-in 2h
 
   As a cookie, for one network:
-    curl --cookie \"$(seawall sign --config edge.toml --as cookie --prefix /private/ \\
+    curl --cookie \"$(seawall sign edge.toml --as cookie --prefix /private/ \\
         --client-ip 203.0.113.0/24 --url https://photos.example.com/private/)\" ...
 
   Without the edge's file, where only the key is known:
@@ -36,16 +37,16 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SignArgs {
-    /// Sign with the key of the rule in this file that guards the URL's path
-    #[arg(long, value_name = "FILE", required_unless_present = "secret_env", conflicts_with = "secret_env")]
-    pub config: Option<PathBuf>,
+    /// Where the key is: in the table that guards the URL's path
+    #[command(flatten)]
+    pub file: ConfigFile,
 
-    /// The key's id; with --config the first key of the rule unless given
-    #[arg(long, value_name = "ID", required_unless_present = "config")]
+    /// The key's id [default: the first key of the table that guards the path]
+    #[arg(long, value_name = "ID")]
     pub key_id: Option<String>,
 
-    /// Read the secret from this environment variable instead of from --config
-    #[arg(long, value_name = "NAME", requires = "key_id")]
+    /// Read the secret from this environment variable; the configuration file is not read
+    #[arg(long, value_name = "NAME", requires = "key_id", conflicts_with_all = ["file", "config"])]
     pub secret_env: Option<String>,
 
     /// The URL to sign, percent-encoded as a browser would send it
@@ -72,8 +73,8 @@ pub struct SignArgs {
     #[arg(long = "as", value_name = "CARRIER", default_value = "query")]
     pub carrier: Carrier,
 
-    /// The query parameter or cookie; with --config what the rule says
-    #[arg(long, value_name = "NAME", conflicts_with = "config", default_value = "token")]
+    /// The query parameter or cookie, with --secret-env; otherwise the table's `param` counts
+    #[arg(long, value_name = "NAME", requires = "secret_env", default_value = "token")]
     pub param: String,
 }
 
@@ -88,7 +89,7 @@ pub enum Carrier {
     Cookie,
 }
 
-/// Writes the signed URL, or the cookie, as one line. `load` reads the file that `--config` names.
+/// Writes the signed URL, or the cookie, as one line. `load` reads the configuration file.
 ///
 /// # Errors
 /// When nothing guards the URL's path, the key is not there, or the claims cannot stand in a token.
@@ -100,9 +101,9 @@ pub fn run(
 ) -> anyhow::Result<()> {
     let host = args.url.host().context("--url must be absolute: https://host/path")?.to_ascii_lowercase();
     let path = &*normalise_path(args.url.path()).context("--url")?;
-    let signer = match &args.config {
-        Some(file) => Signer::from_config(&load(file)?, args)?,
-        None => Signer::from_environment(args)?,
+    let signer = match &args.secret_env {
+        Some(variable) => Signer::from_environment(variable, args)?,
+        None => Signer::from_config(&load(args.file.path())?, args)?,
     };
     let claims = Claims {
         key_id: &signer.key_id,
@@ -130,10 +131,8 @@ struct Signer {
 }
 
 impl Signer {
-    fn from_environment(args: &SignArgs) -> anyhow::Result<Self> {
-        let (Some(key_id), Some(name)) = (&args.key_id, &args.secret_env) else {
-            bail!("give --config, or --key-id and --secret-env");
-        };
+    fn from_environment(name: &str, args: &SignArgs) -> anyhow::Result<Self> {
+        let key_id = args.key_id.as_ref().context("--secret-env needs --key-id")?;
         let secret = std::env::var(name).with_context(|| format!("--secret-env {name}"))?;
         ensure!(!secret.is_empty(), "--secret-env {name}: the variable is empty");
         Ok(Self { key_id: key_id.clone(), secret: Secret::new(secret), param: args.param.clone() })
@@ -161,7 +160,11 @@ impl Signer {
                 )
             })?;
         if let Some(longest) = table.max_lifetime {
-            ensure!(args.expires_in <= longest, "--expires-in is longer than max_lifetime ({longest:?})");
+            let (asked, longest_shown) = (show_duration(args.expires_in), show_duration(longest));
+            ensure!(
+                args.expires_in <= longest,
+                "--expires-in {asked} is longer than the max_lifetime of {longest_shown} that guards {path:?}"
+            );
         }
         Ok(Self { key_id: key.id.clone(), secret: key.secret.clone(), param: table.param.clone() })
     }

@@ -89,7 +89,13 @@ fn config() -> Config {
             site(HostPattern::Suffix(".example.com".into()), table("sig", &["new", "old"])),
             site(HostPattern::Exact("exact.example.com".into()), table("token", &["exact"])),
         ],
-        admin: Admin { address: None, token: None, purge_from: Vec::new() },
+        admin: Admin {
+            address: None,
+            token: None,
+            read_token: None,
+            guarded_metrics: false,
+            purge_from: Vec::new(),
+        },
         log: Log { level: "info".into(), format: LogFormat::Auto, access: AccessLog::Off, sample: 1.0 },
     }
 }
@@ -128,6 +134,9 @@ fn visit(url: &Uri, cookie: Option<&str>) -> Option<String> {
 #[test]
 fn what_it_prints_opens_the_url() {
     for (arguments, key) in [
+        ("--url https://a.example.com/private/a.pdf", "new"),
+        ("x --url https://a.example.com/private/a.pdf", "new"),
+        ("-c x --url https://a.example.com/private/a.pdf", "new"),
         ("--config x --url https://a.example.com/private/a.pdf", "new"),
         ("--config x --url https://a.example.com/private/%7ea/%c3%a9.pdf", "new"),
         ("--config x --url https://A.example.com:8443/private/a.pdf --bind-host", "new"),
@@ -175,12 +184,17 @@ fn a_secret_can_come_from_the_environment() {
 #[test]
 fn what_would_not_open_is_not_signed() {
     for (arguments, says) in [
-        ("--url https://a.example.com/private/a", "required"),
+        ("x", "required"),
         ("--config x --url /private/a", "absolute"),
         ("--config x --url https://a.example.com/open/a", "is public"),
         ("--config x --url https://a.example.com/private/%zz", "broken percent-encoding"),
         ("--config x --url https://a.example.com/private/a --key-id gone", "no key \"gone\""),
-        ("--config x --url https://a.example.com/private/a --expires-in 2h", "max_lifetime"),
+        (
+            "--config x --url https://a.example.com/private/a --expires-in 2h",
+            "--expires-in 2h is longer than the max_lifetime of 1h",
+        ),
+        ("--url https://a.example.com/private/a --param t", "--secret-env"),
+        ("--secret-env PATH --url https://h/a", "--key-id"),
         ("--config x --url https://a.example.com/private/a --expires-in 2", "a whole number and a unit"),
         ("--config x --url https://a.example.com/private/a --prefix /other/", "does not cover"),
         ("--config x --url https://a.example.com/private/a --prefix /private", "must end with"),

@@ -345,6 +345,8 @@ static ADMIN: Table = table(
     &[
         key("address", Text, Is(r#""127.0.0.1:9090""#), "The address of /metrics, /healthz, /readyz and the API; `\"\"` turns them off."),
         key("token", Secret, Is(r#""""#), "Bearer token for everything that changes state. It is required if `address` is not on loopback."),
+        key("read_token", Secret, Is(r#""""#), "Bearer token for what shows keys and URLs (/hot, /objects, /prefetch/ID), beside `token`; `\"\"` leaves that to `token` alone."),
+        key("metrics", Word(&["open", "token"]), Is(r#""open""#), "`token`: /metrics asks for `read_token` or `token` too. /healthz and /readyz are always open."),
         key("purge_from", List(&Text), Is("[]"), "Addresses or networks of clients that may send the PURGE method to the listeners."),
     ],
 );

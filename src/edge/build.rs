@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use http::header::InvalidHeaderValue;
 
-use super::clock::Clock;
+use crate::edge::clock::Clock;
 use super::node::Node;
 use super::request::purgers::Purgers;
 use super::request::route::Sites;
 use super::settings::Settings;
-use super::worker::{Edge, Worker};
+use crate::edge::worker::{Edge, Worker};
 use crate::cache::budget::Budget;
 use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
 use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};

@@ -17,7 +17,7 @@ use super::respond::refusal::Refused;
 use super::respond::response::{Answer, from_whole};
 use super::respond::served::Served;
 use super::settings::Settings;
-use super::worker::Worker;
+use crate::edge::worker::Worker;
 use crate::cache::object::Content;
 use crate::cache::store::Lookup;
 use crate::http::refusal::Refusal;

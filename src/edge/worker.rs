@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::clock::Clock;
+use crate::edge::clock::Clock;
 use super::settings::Settings;
 use crate::cache::store::Store;
 use crate::http::time::Time;

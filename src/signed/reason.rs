@@ -1,6 +1,6 @@
 //! Why a request for a guarded path is denied.
 
-/// The detail behind [`crate::http::refusal::Refusal::Denied`], for metrics and logs; clients see only the refusal.
+/// The detail behind [`crate::http::refusal::Refusal::Denied`], for metrics, logs and the body of the answer.
 ///
 /// In the order of how far a credential got: when several tables deny a request, the greatest reason
 /// is the one told, because it is about the credential that was meant.

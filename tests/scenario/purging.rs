@@ -325,6 +325,12 @@ async fn the_purge_method_is_for_those_who_may() {
         .await
         .assert_refused(400, "bad_field");
     world.client().host("no.example").request("PURGE", "/a").send().await.assert_refused(404, "unknown_host");
+    world.get("/a").await;
+    let wild = world.client().request("PURGE", "/a*").send().await;
+    assert_eq!(wild.status, 200, "{wild:?}");
+    world.get("/a").await.assert_stored(200, "/a 4");
+    let inside = world.client().request("PURGE", "/*.jpg").send().await;
+    assert_eq!((inside.status, inside.text()), (400, "400 Bad Request: bad_path (asterisk)\n".into()));
     assert!(world.origin().received().iter().all(|request| request.method == "GET"));
 }
 

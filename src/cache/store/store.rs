@@ -67,6 +67,11 @@ impl Store {
         &self.budget
     }
 
+    /// The sequence of the last purge.
+    pub fn purge_head(&self) -> u64 {
+        self.purges.head()
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &CacheMetrics {
         &self.metrics

@@ -156,7 +156,11 @@ fn url(member: &Member) -> String {
 }
 
 fn admin(out: &mut impl Write, admin: &Admin) -> Result {
-    let token = if admin.token.is_some() { "changes need the token" } else { "no token" };
+    let token = match (&admin.token, admin.guarded_metrics) {
+        (None, _) => "no token",
+        (Some(_), false) => "changes and keys need a token, metrics do not",
+        (Some(_), true) => "changes, keys and metrics need a token",
+    };
     match admin.address {
         Some(address) => writeln!(out, "  admin on {address}, {token}"),
         None => writeln!(out, "  no admin listener"),

@@ -8,7 +8,7 @@ use super::server::networks;
 use crate::config::error::nearest;
 use crate::config::node::quoted;
 use crate::config::section::Section;
-use crate::config::{AccessLog, Admin, ListenAddress, Listener, Log, LogFormat};
+use crate::config::{AccessLog, Admin, ListenAddress, Listener, Log, LogFormat, Secret};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -30,11 +30,25 @@ pub(super) fn admin(admin: Section<'_>, listeners: &[Listener]) -> Admin {
             admin.error("address", format!("\"admin.address\" {address} is also that of a listener"));
         }
     }
-    let token = admin.secret("token");
-    if token.as_ref().is_some_and(|token| !token.expose().bytes().all(|b| b.is_ascii_graphic())) {
-        admin.error("token", "\"admin.token\" must be visible ASCII without spaces: it travels in a header");
+    let (token, read_token) = (bearer(admin, "token"), bearer(admin, "read_token"));
+    if token.is_none() && admin.is_sound("token") && read_token.is_some() {
+        // Reading would ask for more than changing.
+        admin.error("read_token", "\"admin.read_token\" needs \"admin.token\"");
     }
-    Admin { address, token, purge_from: networks(admin, "purge_from") }
+    let guarded_metrics = admin.choice("metrics", &[("open", false), ("token", true)]);
+    if guarded_metrics && token.is_none() && admin.is_sound("token") {
+        admin.error("metrics", "\"admin.metrics\" = \"token\" needs \"admin.token\"");
+    }
+    Admin { address, token, read_token, guarded_metrics, purge_from: networks(admin, "purge_from") }
+}
+
+fn bearer(admin: Section<'_>, key: &str) -> Option<Secret> {
+    let token = admin.secret(key);
+    if token.as_ref().is_some_and(|token| !token.expose().bytes().all(|b| b.is_ascii_graphic())) {
+        let message = format!("\"admin.{key}\" must be visible ASCII without spaces: it travels in a header");
+        admin.error(key, message);
+    }
+    token
 }
 
 pub(super) fn log(log: Section<'_>) -> Log {

@@ -98,6 +98,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[admin]\naddress = \"9090\"", &[r#"e.toml:10: "admin.address" must be like "127.0.0.1:9090", not "9090""#]),
     ("[admin]\naddress = \"127.0.0.1:81\"\n[[listener]]\naddress = \"127.0.0.1:81\"", &[r#"e.toml:10: "admin.address" 127.0.0.1:81 is also that of a listener"#]),
     ("[admin]\ntoken = \"a b\"", &[r#"e.toml:10: "admin.token" must be visible ASCII without spaces: it travels in a header"#]),
+    ("[admin]\nread_token = \"r\"", &[r#"e.toml:10: "admin.read_token" needs "admin.token""#]),
+    ("[admin]\nmetrics = \"token\"", &[r#"e.toml:10: "admin.metrics" = "token" needs "admin.token""#]),
+    ("[admin]\nmetrics = \"closed\"", &[r#"e.toml:10: "admin.metrics" must be "open" or "token", not "closed""#]),
     ("[log]\nlevel = \"inof\"", &[r#"e.toml:10: "log.level" has "inof", which is no level; did you mean "info"?"#]),
     ("[log]\nsample = 2", &[r#"e.toml:10: "log.sample" must be a number from 0 to 1, not 2"#]),
     // not built yet

@@ -14,6 +14,10 @@ pub struct Admin {
     pub address: Option<SocketAddr>,
     /// Bearer token for what changes state.
     pub token: Option<Secret>,
+    /// Bearer token for what shows keys; `token` opens that too.
+    pub read_token: Option<Secret>,
+    /// Whether `/metrics` asks for a token as well.
+    pub guarded_metrics: bool,
     /// Networks that may send the PURGE method to the listeners.
     pub purge_from: Vec<IpNet>,
 }

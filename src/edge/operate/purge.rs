@@ -19,6 +19,10 @@ use crate::http::refusal::Refusal;
 use crate::policy::outcome::Outcome;
 use crate::telemetry::Pending;
 
+mod asterisk; // what a `*` means in a URL
+
+use asterisk::Asked;
+
 /// What is to be purged, as an operator says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purge {
@@ -58,14 +62,19 @@ impl Purge {
     /// The first of its fields that means nothing here; nothing is purged then.
     pub fn selectors(&self, sites: &Sites) -> Result<Vec<Selector>, BadPurge> {
         let mut selectors = Vec::new();
-        each("urls", &self.urls, &mut selectors, |url| {
-            Ok(Selector::url(&ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?.line()))
+        each("urls", &self.urls, &mut selectors, |url| match asterisk::read(url)? {
+            Asked::Prefix(url) => prefix(url, sites),
+            Asked::Url(url) => {
+                Ok(Selector::url(&ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?.line()))
+            }
         })?;
         each("prefixes", &self.prefixes, &mut selectors, |url| prefix(url, sites))?;
-        each("tags", &self.tags, &mut selectors, tag)?;
+        each("tags", &self.tags, &mut selectors, |text| {
+            asterisk::none_after_tag(text).and_then(|()| tag(text))
+        })?;
         each("sites", &self.sites, &mut selectors, |host| {
             let site = sites.site_id(&host.to_ascii_lowercase());
-            site.map(Selector::Site).ok_or_else(|| "is no host that a site lists".to_owned())
+            site.map(Selector::Site).ok_or_else(|| "must be a host that a site lists".to_owned())
         })?;
         if self.everything {
             selectors.push(Selector::Everything);
@@ -88,11 +97,9 @@ fn each(
 }
 
 fn prefix(url: &str, sites: &Sites) -> Result<Selector, String> {
-    if url.contains('?') {
-        return Err("must have no query".to_owned());
-    }
-    if url.ends_with('*') {
-        return Err("is a prefix as it is: leave the * away".to_owned());
+    let (Asked::Prefix(url) | Asked::Url(url)) = asterisk::read(url)?;
+    if let Some((path, _)) = url.split_once('?') {
+        return Err(format!("must have no query: {path} takes every query"));
     }
     let resource = ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?;
     Ok(Selector::prefix(&[resource.host.as_str().as_bytes(), resource.target.path().as_bytes()].concat()))
@@ -103,15 +110,15 @@ fn tag(tag: &str) -> Result<Selector, String> {
         return Err(format!("must have 1 to {MAX_TAG} bytes"));
     }
     if tag.trim() != tag || tag.chars().any(char::is_control) {
-        return Err("must have no space around it and no control characters: no tag has".to_owned());
+        return Err("must not have control characters, nor spaces around it: no tag has them".to_owned());
     }
     Ok(Selector::tag(tag.as_bytes()))
 }
 
-/// `PURGE /path` purges that URL; with `Purge-Soft: 1` softly.
+/// `PURGE /path` purges that URL, `PURGE /path/*` what begins so; with `Purge-Soft: 1` softly.
 ///
 /// # Errors
-/// No site has the host, or Purge-Soft is neither 0 nor 1.
+/// No site has the host, Purge-Soft is neither 0 nor 1, or a `*` stands where it means nothing.
 pub async fn by_method(
     edge: &Edge,
     settings: &Settings,
@@ -129,7 +136,12 @@ pub async fn by_method(
         Some(b"1") => Mode::Soft,
         Some(_) => return Err(Refusal::BadField.into()),
     };
-    let selectors = vec![Selector::url(&resource.line())];
+    let query = resource.target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let url = format!("http://{}{}{query}", resource.host.as_str(), resource.target.path());
+    let purge = Purge { urls: vec![url], ..Purge::default() };
+    let selectors = purge
+        .selectors(&settings.sites)
+        .map_err(|_| Refused { detail: Some("asterisk"), ..Refusal::BadPath.into() })?;
     let (status, body) = report(edge.store.purge(selectors, mode, edge.now()).await, 1);
     Ok(answer(&settings.node.name, status, body))
 }

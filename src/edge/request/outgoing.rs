@@ -20,7 +20,7 @@ use crate::server::Hints;
 
 use super::key::Keyed;
 use super::requested_range::RequestedRange;
-use super::route::Route;
+use crate::edge::request::route::Route;
 
 /// A request to an origin, which can be made more than once.
 pub struct Outgoing {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use super::sanitize::Incoming;
+use crate::edge::request::sanitize::Incoming;
 use crate::config::{Admin, Secret};
 use crate::http::bearer;
 
@@ -43,6 +43,8 @@ mod tests {
         let admin = Admin {
             address: None,
             token: Some(Secret::new("s3cret")),
+            read_token: Some(Secret::new("r3ad")),
+            guarded_metrics: false,
             purge_from: vec!["10.0.0.0/8".parse().unwrap()],
         };
         let purgers = Purgers::new(&admin);

@@ -8,8 +8,8 @@ use crate::cache::key::{Key, KeyText};
 use crate::http::host::{Host, Scheme};
 use crate::policy::key::key_text;
 
-use super::route::{Route, Sites};
-use super::sanitize::Target;
+use crate::edge::request::route::{Route, Sites};
+use crate::edge::request::sanitize::Target;
 
 /// A resource by its name.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::http::refusal::Refusal;
 use crate::http::uniform;
 use crate::signed::{PathToken, Verifiers, split_path_token};
 
-use super::sanitize::Incoming;
+use crate::edge::request::sanitize::Incoming;
 use crate::edge::node::Node;
 
 /// The sites, ready for look-up.

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use http::header::{FORWARDED, HOST, ORIGIN, RANGE, VIA};
 use http::{HeaderName, Method};
 
-use super::fields::Fields;
+use crate::edge::request::fields::Fields;
 use super::key::Keyed;
-use super::outgoing::fields_for_fill;
-use super::route::Route;
-use super::sanitize::Incoming;
+use crate::edge::request::outgoing::fields_for_fill;
+use crate::edge::request::route::Route;
+use crate::edge::request::sanitize::Incoming;
 use crate::cache::key::Key;
 use crate::cache::object::{Content, Extent, Meta, Object};
 use crate::cache::store::Selection;

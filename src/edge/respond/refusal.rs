@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Response};
 use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
 
-use super::body::Source;
+use crate::edge::respond::body::Source;
 
 /// A refusal and what its response says beside it.
 #[derive(Debug)]

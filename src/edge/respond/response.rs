@@ -15,7 +15,7 @@ use crate::http::time::Time;
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::outcome::Outcome;
 
-use super::body::{Parts, Source};
+use crate::edge::respond::body::{Parts, Source};
 use super::repeated;
 use super::served::Served;
 use crate::edge::request::fields::Fields;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::producer::Producer;
+use crate::edge::slices::producer::Producer;
 use crate::cache::fill::Sliced;
 use crate::cache::flight::AHEAD;
 use crate::cache::key::Key;

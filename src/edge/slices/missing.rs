@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::continuation::{self, Said};
-use super::producer::Producer;
+use crate::edge::slices::producer::Producer;
 use crate::cache::growing::Broken;
 use crate::cache::key::Key;
 use crate::cache::object::Object;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::missing::{RUN, Slices};
-use super::producer::Producer;
+use crate::edge::slices::missing::{RUN, Slices};
+use crate::edge::slices::producer::Producer;
 use crate::cache::flight::{AHEAD, Interest, Run};
 use crate::cache::growing::{Broken, Growing, Reader};
 use crate::cache::slice::Slice;

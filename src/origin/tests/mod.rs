@@ -272,7 +272,13 @@ fn config(pool: Pool) -> Config {
         cache: config::Cache { memory: config::Memory { capacity: 0, max_object: 0 }, disk: None },
         pools: vec![pool],
         sites: vec![],
-        admin: config::Admin { address: None, token: None, purge_from: vec![] },
+        admin: config::Admin {
+            address: None,
+            token: None,
+            read_token: None,
+            guarded_metrics: false,
+            purge_from: vec![],
+        },
         log: config::Log {
             level: "info".into(),
             format: config::LogFormat::Auto,

@@ -65,7 +65,13 @@ fn config(limits: Limits, listeners: Vec<Listener>) -> Config {
         cache: Cache { memory: Memory { capacity: 1 << 20, max_object: 1 << 16 }, disk: None },
         pools: vec![],
         sites: vec![],
-        admin: Admin { address: None, token: None, purge_from: vec![] },
+        admin: Admin {
+            address: None,
+            token: None,
+            read_token: None,
+            guarded_metrics: false,
+            purge_from: vec![],
+        },
         log: Log { level: "info".into(), format: LogFormat::Text, access: AccessLog::Off, sample: 1.0 },
     }
 }

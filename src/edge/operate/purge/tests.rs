@@ -45,6 +45,22 @@ fn a_url_is_read_as_a_request_for_it_would_be() {
 }
 
 #[test]
+fn an_asterisk_at_the_end_makes_a_prefix() {
+    for url in ["https://photos.example/dir/*", "https://photos.example/x/../dir/*"] {
+        for purge in [
+            Purge { urls: list(&[url]), ..Purge::default() },
+            Purge { prefixes: list(&[url]), ..Purge::default() },
+        ] {
+            assert_eq!(
+                purge.selectors(&sites()).unwrap(),
+                [Selector::prefix(b"photos.example/dir/")],
+                "{url}"
+            );
+        }
+    }
+}
+
+#[test]
 fn many_selectors_make_one_purge() {
     let purge = Purge {
         urls: list(&["https://photos.example/a", "https://other.example/b"]),
@@ -82,15 +98,19 @@ fn what_means_nothing_is_named() {
         ("urls", "https://photos.example/%zz", "refuse"),
         ("urls", "", "begins with http"),
         ("prefixes", "https://photos.example/a?b", "no query"),
-        ("prefixes", "https://photos.example/a/*", "leave the * away"),
+        ("prefixes", "https://photos.example/*.jpg", "the prefix https://photos.example/ takes"),
+        ("urls", "https://photos.example/*.jpg", "the prefix https://photos.example/ takes"),
+        ("urls", "https://photos.example/a?*", "any query"),
+        ("urls", "https://unknown.example/*", "no site has"),
+        ("tags", "album-*", "name each tag"),
         ("prefixes", "https://unknown.example/", "no site has"),
         ("tags", "", "1 to 256"),
         ("tags", &long, "1 to 256"),
-        ("tags", " a", "no space around"),
+        ("tags", " a", "spaces around"),
         ("tags", "a\nb", "control"),
-        ("sites", "unknown.example", "no host that a site lists"),
-        ("sites", "x.photos.example", "no host that a site lists"),
-        ("sites", "*", "no host that a site lists"),
+        ("sites", "unknown.example", "a host that a site lists"),
+        ("sites", "x.photos.example", "a host that a site lists"),
+        ("sites", "*", "a host that a site lists"),
     ] {
         let mut purge = Purge::default();
         let (list, good) = match field {
