@@ -75,6 +75,7 @@ static LISTENER: Table = Table {
         key("address", Text, Required, "`address:port` (`127.0.0.1:8080`, `[::]:8080`), or `unix:/path` (mode 0660: for the server's user and group). It must be free: a second server does not start on an address that one listens on, and only a socket file that nobody listens on is replaced."),
         key("proxy_protocol", Flag, Is("false"), "Expect PROXY protocol v1/v2 before the first byte."),
         key("redirect_https", Flag, Is("false"), "Answer every request with 308 to https; not together with `tls`."),
+        key("redirect_port", Count(1, 65535), Is("443"), "`redirect_https`: the port of the URLs, as the world knows it; 443 is left out of them."),
         key("http3", Flag, Is("false"), "Also serve HTTP/3 on the same UDP port and advertise it in Alt-Svc."),
         key("tls", Kind::Table(&LISTENER_TLS), Absent, "With this table the listener terminates TLS; ALPN offers h2 and http/1.1."),
     ],

@@ -279,6 +279,21 @@ fn answer(status: StatusCode, head: HeaderMap, source: Source, outcome: Outcome)
     Answer { response, outcome }
 }
 
+/// Takes from a response what its status has no room for, wherever it comes from: no length beside a status that has no
+/// content (RFC 9110 §8.6), where it is that of another response or none, and no content in a 205 (§15.3.6).
+pub fn bare(response: &mut Response<Source>) {
+    match response.status() {
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS => {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        StatusCode::RESET_CONTENT => {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
+            *response.body_mut() = Source::Empty;
+        }
+        _ => {}
+    }
+}
+
 fn one_range(mut head: HeaderMap, source: Source, range: ByteRange, length: u64, outcome: Outcome) -> Answer {
     head.insert(CONTENT_RANGE, ContentRange::of(range, length).to_value());
     head.insert(CONTENT_LENGTH, range.len().into());

@@ -22,7 +22,7 @@ use super::passing;
 use super::purging;
 use super::recording;
 use super::refuse::Refused;
-use super::respond::{Answer, Served, as_it_came, from_part, from_whole};
+use super::respond::{Answer, Served, as_it_came, bare, from_part, from_whole};
 use super::route::route;
 use super::sanitize::{Incoming, sanitize};
 use super::slicing::{own, part};
@@ -178,7 +178,8 @@ impl Worker {
         method: &Method,
     ) -> Response<Body> {
         let response = match answer {
-            Ok(Answer { response, outcome }) => {
+            Ok(Answer { mut response, outcome }) => {
+                bare(&mut response);
                 pending.record.outcome = outcome;
                 pending.record.status = response.status().as_u16();
                 response

@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{Answer, World, within};
@@ -144,4 +145,83 @@ async fn what_a_client_says_of_its_body_reaches_the_origin() {
             }
         }
     }
+}
+
+/// What may be said of the length of a response that has no content, over each protocol, to each method, passed,
+/// stored and found: RFC 9110 §8.6 for 204, §15.4.5 for 304, §15.3.6 for 205.
+#[tokio::test]
+async fn a_status_without_content_has_no_length_and_a_205_has_none_of_it() {
+    let world = World::start().await;
+    let rows = [
+        (204, None, ""),
+        (204, Some("0"), ""),
+        (205, Some("0"), ""),
+        (205, Some("5"), "hello"),
+        (205, None, ""),
+        (304, Some("5"), ""),
+        (304, None, ""),
+    ];
+    let store = [("pass", "no-store"), ("store", "max-age=60")];
+    for (row, (status, length, body)) in rows.iter().enumerate() {
+        for (word, cache_control) in store {
+            let length = length.map_or(String::new(), |length| format!("Content-Length: {length}\r\n"));
+            let head =
+                format!("HTTP/1.1 {status} X\r\nDate: {{now}}\r\nCache-Control: {cache_control}\r\n{length}");
+            // Without a length, a 205 ends by chunks.
+            let rest = if *status == 205 && length.is_empty() {
+                "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()
+            } else {
+                format!("\r\n{body}")
+            };
+            let whole = format!("{head}{rest}");
+            let without = whole.strip_suffix(body).unwrap().to_owned();
+            world.origin().on(&format!("/{row}/{word}"), move |request| {
+                Answer::raw(if request.method == "HEAD" { &without } else { &whole })
+            });
+        }
+    }
+    let mut h2 = h2_client(&world).await;
+    for (row, (status, ..)) in rows.iter().enumerate() {
+        for (word, _) in store {
+            for (protocol, method) in
+                ["old", "h1", "h2", "old", "h1", "h2"].iter().flat_map(|p| [(*p, "GET"), (*p, "HEAD")])
+            {
+                let what = format!("{protocol} {method} /{row}/{word}");
+                let target = format!("/{row}/{word}");
+                let (seen, length, body) = match protocol {
+                    "h2" => asked_h2(&mut h2, method, &target).await,
+                    version => asked(&world, version, method, &target).await,
+                };
+                assert_eq!((seen, body.as_str()), (*status, ""), "{what}");
+                let right = (*status == 205).then_some("0");
+                assert_eq!(length.as_deref(), right, "{what}");
+            }
+        }
+    }
+}
+
+async fn asked_h2(sender: &mut H2, method: &str, target: &str) -> (u16, Option<String>, String) {
+    let request = Request::builder().method(method).uri(format!("http://test.example{target}"));
+    let request = request.header("if-none-match", "\"x\"").body(BoxBody::new(http_body_util::Empty::new()));
+    let answer = within("an answer", sender.send_request(request.unwrap())).await.unwrap();
+    let length = answer.headers().get("content-length").map(|value| value.to_str().unwrap().to_owned());
+    let status = answer.status().as_u16();
+    let body = within("its body", answer.into_body().collect()).await.unwrap().to_bytes();
+    (status, length, String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn asked(world: &World, version: &str, method: &str, target: &str) -> (u16, Option<String>, String) {
+    let version = if version == "old" { "1.0" } else { "1.1" };
+    let mut socket = TcpStream::connect(world.client().address()).await.unwrap();
+    let request = format!(
+        "{method} {target} HTTP/{version}\r\nHost: test.example\r\nIf-None-Match: \"x\"\r\nConnection: close\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    within("the answer", socket.read_to_string(&mut text)).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(!head.contains("transfer-encoding"), "{head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    (head[9..12].parse().unwrap(), length.map(str::to_owned), body.to_owned())
 }
