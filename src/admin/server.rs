@@ -309,11 +309,7 @@ mod tests {
             body,
             "{\"error\":\"\\\"urls[0]\\\" has a host that no site has\",\"field\":\"urls[0]\"}\n"
         );
-        assert_eq!(
-            admin.state.edge.store.purge_head(),
-            1,
-            "all or nothing"
-        );
+        assert_eq!(admin.state.edge.store.purge_head(), 1, "all or nothing");
         let (status, _, body) = admin.post("/purge", &format!("{{\"tags\":[\"{}\"]}}", "x".repeat(1 << 20)));
         assert_eq!((status, body.as_str()), (413, "413 Payload Too Large: body_too_large\n"));
         let page = b"POST /purge HTTP/1.1\r\nhost: x\r\nconnection: close\r\norigin: http://evil\r\ncontent-length: 0\r\n\r\n";

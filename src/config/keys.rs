@@ -75,6 +75,7 @@ static LISTENER: Table = Table {
         key("address", Text, Required, "`address:port` (`127.0.0.1:8080`, `[::]:8080`), or `unix:/path` (mode 0660: the server's user and group can connect). The address must be free: Seawall does not start on an address that another server listens on. It replaces a socket file only if nobody listens on it."),
         key("proxy_protocol", Flag, Is("false"), "Expect a PROXY protocol v1 or v2 header at the start of each connection."),
         key("redirect_https", Flag, Is("false"), "Redirect every request to https with a 308. It can not be combined with `tls`."),
+        key("redirect_port", Count(1, 65535), Is("443"), "`redirect_https`: the port of the URLs, as the world knows it; 443 is left out of them."),
         key("http3", Flag, Is("false"), "Also serve HTTP/3 on the same UDP port and advertise it in Alt-Svc."),
         key("tls", Kind::Table(&LISTENER_TLS), Absent, "If this table is present, the listener terminates TLS. ALPN offers h2 and http/1.1."),
     ],

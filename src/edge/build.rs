@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use http::header::InvalidHeaderValue;
 
-use crate::edge::clock::Clock;
 use super::node::Node;
 use super::request::purgers::Purgers;
 use super::request::route::Sites;
 use super::settings::Settings;
-use crate::edge::worker::{Edge, Worker};
 use crate::cache::budget::Budget;
 use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
 use crate::cache::invalidation::{InvalidationLog, InvalidationMetrics};
@@ -18,6 +16,8 @@ use crate::cache::metrics::{CacheMetrics, TierUsage};
 use crate::cache::store::tier::Tier;
 use crate::cache::store::{Parts, Store};
 use crate::config::{self, Config};
+use crate::edge::clock::Clock;
+use crate::edge::worker::{Edge, Worker};
 use crate::origin::{OriginMetrics, OriginSetupError, Origins};
 use crate::telemetry::{AccessLog, AccessLogError, HotKeys, Metrics, Recorder};
 

@@ -14,12 +14,12 @@ use super::request::sanitize::{Incoming, sanitize};
 use super::respond::body::Body;
 use super::respond::record;
 use super::respond::refusal::Refused;
-use super::respond::response::{Answer, from_whole};
+use super::respond::response::{Answer, bare, from_whole};
 use super::respond::served::Served;
 use super::settings::Settings;
-use crate::edge::worker::Worker;
 use crate::cache::object::Content;
 use crate::cache::store::Lookup;
+use crate::edge::worker::Worker;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::policy::decide::{self, Decision};
@@ -183,7 +183,8 @@ impl Worker {
         node: &Node,
     ) -> Response<Body> {
         let response = match answer {
-            Ok(Answer { response, outcome }) => {
+            Ok(Answer { mut response, outcome }) => {
+                bare(&mut response);
                 pending.record.outcome = outcome;
                 pending.record.status = response.status().as_u16();
                 response

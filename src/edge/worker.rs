@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::edge::clock::Clock;
 use super::settings::Settings;
 use crate::cache::store::Store;
+use crate::edge::clock::Clock;
 use crate::http::time::Time;
 use crate::origin::Client;
 use crate::telemetry::{HotShard, Recorder};

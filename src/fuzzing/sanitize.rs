@@ -20,7 +20,7 @@ pub(super) fn run(data: &[u8]) {
     let headers = input.fields();
     fields(&headers);
     let Some(uri) = uri else { return };
-    if let Ok(host) = host(&uri, &headers, version, Scheme::Http) {
+    if let Ok(Some(host)) = host(&uri, &headers, version, Scheme::Http) {
         let bare = host.without_port();
         assert!(bare.port().is_none() && !bare.as_str().contains(['/', '@', '\n']));
         assert!(version != Version::HTTP_11 || headers.contains_key("host"));

@@ -131,6 +131,8 @@ impl Head {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
         if h2 {
+            // Its frames say where a body ends (RFC 9113 §8.1).
+            headers.remove(header::TRANSFER_ENCODING);
             uri.scheme = Some(if member.origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
             let host =
                 Authority::try_from(self.host.as_bytes()).map_err(|_| FetchError::BadRequest("host"))?;

@@ -48,6 +48,8 @@ pub struct OriginRequest {
 pub enum RequestBody {
     /// None; the request may be repeated if its method allows.
     Empty,
+    /// None, and the origin is told so: by `Content-Length: 0`, without which some answer a POST with 411.
+    Zero,
     /// Sent once: the request is never repeated once this has been polled.
     Stream(BoxBody<Bytes, BoxError>),
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_body::Body;
 
 use super::error::FetchError;
 use super::exchange::{Head, Unsent};
@@ -35,10 +36,6 @@ pub(super) enum Template {
 
 impl Template {
     pub(super) fn new(pool: &Pool, request: OriginRequest) -> Result<(Self, Unsent), FetchError> {
-        let body = match request.body {
-            RequestBody::Empty => None,
-            RequestBody::Stream(stream) => Some(stream),
-        };
         let mut headers = request.headers;
         for name in &OURS {
             headers.remove(name);
@@ -57,6 +54,7 @@ impl Template {
             };
             return Ok((Template::S3 { plan, head }, None));
         }
+        let body = frame(request.body, &mut headers);
         let target = target(&request.path, request.query.as_deref())?;
         let host = pool.config.host.clone().unwrap_or(request.host);
         let head = Head {
@@ -128,6 +126,24 @@ impl Template {
             }
         }
     }
+}
+
+/// Says of a body how long it is, whatever the method: hyper leaves out a length of zero, and drops the body of a GET
+/// whose length is unknown (RFC 9110 §8.6).
+fn frame(body: RequestBody, headers: &mut HeaderMap) -> Unsent {
+    let stream = match body {
+        RequestBody::Empty => return None,
+        RequestBody::Zero => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            return None;
+        }
+        RequestBody::Stream(stream) => stream,
+    };
+    match stream.size_hint().exact() {
+        Some(length) => headers.insert(header::CONTENT_LENGTH, length.into()),
+        None => headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+    };
+    Some(stream)
 }
 
 fn target(path: &[u8], query: Option<&[u8]>) -> Result<PathAndQuery, FetchError> {

@@ -111,15 +111,13 @@ pub fn bind(config: &Config, metrics: ServerMetrics) -> Result<Bound, BindError>
         own.into_iter().zip(&mut sockets).for_each(|(socket, worker)| worker.push(socket));
         addresses.push(BoundAddress { listener: index, to, tls: listener.tls.is_some() });
     }
-    let https = addresses.iter().find(|address| address.tls).and_then(|address| address.to.tcp());
-    let https = https.map_or(443, |address| address.port());
     let watched: Vec<_> = loaded.iter().flatten().map(|(_, certificates)| certificates.clone()).collect();
     let watch = Watch::start(&watched, metrics.clone()).map_err(BindError::Watch)?;
     let listeners = config.listeners.iter().zip(loaded).enumerate().map(|(index, (listener, tls))| {
         Arc::new(Listener {
             index,
             tls: tls.map(|(config, _)| config),
-            redirect: listener.redirect_https.then_some(https),
+            redirect: listener.redirect_https,
             metrics: metrics.listener(&name(&listener.address)),
         })
     });

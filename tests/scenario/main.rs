@@ -28,6 +28,7 @@ mod interim;
 mod invalidation;
 mod keys;
 mod large;
+mod lengths;
 mod methods;
 mod odd_parts;
 mod operating;

@@ -1,6 +1,9 @@
 //! Which site, rule and pool a request belongs to.
 
-use crate::world::{Answer, Expect, Metrics, World};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::world::{Answer, Expect, Metrics, World, within};
 
 #[tokio::test]
 async fn the_first_rule_that_matches_wins() {
@@ -50,8 +53,7 @@ async fn a_listener_can_send_everybody_to_https() {
     let seen = world.get("/a?b=1").await;
     assert_eq!(seen.status, 308);
     let location = seen.header("location").expect("a redirect has a Location");
-    let rest = location.strip_prefix("https://test.example").expect("to https on the same host");
-    assert!(rest.ends_with("/a?b=1"), "{location}");
+    assert_eq!(location, "https://test.example/a?b=1", "the world's port is 443, whatever ours is");
     assert_eq!(seen.header("cache-control").as_deref(), Some("no-store"));
     let own = seen.header("cache-status").expect("every response has one");
     assert!(own.ends_with("; detail=redirect_https"), "{own}");
@@ -62,6 +64,52 @@ async fn a_listener_can_send_everybody_to_https() {
     world.metrics_when("the redirect is counted", redirects).await;
     world.tls_client().get("/a").send().await.assert(200, "hello");
     assert_eq!(world.origin().count(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_names_the_port_that_the_world_knows() {
+    let listener = "redirect_https = true\nredirect_port = 8443";
+    let world = World::new().plain_listener(listener).start().await;
+    let seen = world.client().get("/a").header("X", "y").send().await;
+    seen.assert_header("location", "https://test.example:8443/a");
+}
+
+/// RFC 9112 §3.2 asks for a Host from HTTP/1.1 on: load balancers' checks have none.
+#[tokio::test]
+async fn an_old_request_without_a_host_is_for_the_site_of_any_host() {
+    let any = "[[site]]\nhosts = [\"*\", \"127.0.0.1\"]\npool = \"origin\"";
+    let world = World::new().more(any).start().await;
+    world.origin().on("/check", |request| {
+        assert_eq!(request.header("host").as_deref(), Some("127.0.0.1"), "where it came in");
+        Answer::fresh("well", 60)
+    });
+    for (outcome, fields) in [("fwd=uri-miss", ""), ("hit", ""), ("hit", "X: y\r\n")] {
+        let text = old(&world, &format!("GET /check HTTP/1.0\r\n{fields}\r\n")).await;
+        assert!(text.starts_with("HTTP/1.0 200 OK\r\n") && text.ends_with("\r\n\r\nwell"), "{text}");
+        assert!(text.contains(&format!("cache-status: seawall; {outcome}")), "{text}");
+    }
+    let text = old(&world, "GET /check HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(text.starts_with("HTTP/1.1 400 ") && text.contains("bad_host"), "HTTP/1.1 needs one: {text}");
+}
+
+#[tokio::test]
+async fn an_old_request_without_a_host_is_for_no_other_site() {
+    let named = "[[site]]\nhosts = [\"127.0.0.1\"]\npool = \"origin\"";
+    let world = World::new().more(named).start().await;
+    for head in ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost:\r\n\r\n"] {
+        let text = old(&world, head).await;
+        assert!(text.starts_with("HTTP/1.0 400 ") && text.contains("bad_host"), "{text}");
+    }
+    assert_eq!(world.origin().count(), 0);
+}
+
+/// All that is answered to these bytes, to the end of the connection.
+async fn old(world: &World, request: &str) -> String {
+    let mut socket = TcpStream::connect(world.client().address()).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    within("the answer", socket.read_to_string(&mut text)).await.unwrap();
+    text
 }
 
 #[tokio::test]

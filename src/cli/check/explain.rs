@@ -52,7 +52,12 @@ fn listener(
 ) -> Result {
     let address = words::address(&listener.address);
     match &listener.tls {
-        None if listener.redirect_https => writeln!(out, "  {address}  http, redirects to https"),
+        None if listener.redirect_https == Some(443) => {
+            writeln!(out, "  {address}  http, redirects to https")
+        }
+        None if let Some(port) = listener.redirect_https => {
+            writeln!(out, "  {address}  http, redirects to https on port {port}")
+        }
         None => writeln!(out, "  {address}  http"),
         Some(tls) => {
             let version = match tls.min_version {

@@ -12,10 +12,10 @@ pub(super) fn all(root: Section<'_>) -> Vec<Listener> {
         let tls = section.section("tls");
         let listener = Listener {
             address: address(section),
-            redirect_https: section.flag("redirect_https"),
+            redirect_https: section.flag("redirect_https").then(|| section.count("redirect_port")),
             tls: tls.written().then(|| self::tls(section, tls)),
         };
-        if listener.redirect_https && listener.tls.is_some() {
+        if listener.redirect_https.is_some() && listener.tls.is_some() {
             section.error(
                 "redirect_https",
                 format!("{} has tls and redirects to https: a loop", section.name()),

@@ -51,8 +51,8 @@ pub struct Limits {
 pub struct Listener {
     /// Where to listen.
     pub address: ListenAddress,
-    /// Answer every request with 308 to https.
-    pub redirect_https: bool,
+    /// Answer every request with 308 to https, at this port: the one that the world knows.
+    pub redirect_https: Option<u16>,
     /// `[listener.tls]`; none is plain HTTP.
     pub tls: Option<ListenerTls>,
 }

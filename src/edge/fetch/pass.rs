@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::header::TRAILER;
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -69,7 +69,10 @@ fn request_body(keyed: &mut Keyed, broken: &Arc<OnceLock<Refusal>>) -> RequestBo
     let limits = &node.limits;
     let incoming = keyed.request.incoming_mut();
     if !incoming.has_body() {
-        return RequestBody::Empty;
+        let said = incoming.headers.contains_key(CONTENT_LENGTH);
+        // RFC 9110 §8.6 has a length sent with methods that give content a meaning, whatever the client's protocol.
+        let is_usual = matches!(incoming.method, Method::POST | Method::PUT | Method::PATCH);
+        return if said || is_usual { RequestBody::Zero } else { RequestBody::Empty };
     }
     match incoming.body.take() {
         Some(body) => {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::edge::request::sanitize::Incoming;
 use crate::config::{Admin, Secret};
+use crate::edge::request::sanitize::Incoming;
 use crate::http::bearer;
 
 /// Who may send the PURGE method to the listeners.

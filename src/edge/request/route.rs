@@ -8,8 +8,8 @@ use crate::http::refusal::Refusal;
 use crate::http::uniform;
 use crate::signed::{PathToken, Verifiers, split_path_token};
 
-use crate::edge::request::sanitize::Incoming;
 use crate::edge::node::Node;
+use crate::edge::request::sanitize::Incoming;
 
 /// The sites, ready for look-up.
 #[derive(Debug)]
@@ -159,7 +159,12 @@ pub struct Unrouted {
 /// An unknown host is 404, and 421 on TLS, where the client may hold a connection meant for another server
 /// (RFC 9110 §15.5.20). A method the site does not allow is 405.
 pub fn route(mut incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> {
-    let Some(index) = sites.find(incoming.host.name()) else {
+    let found = sites.find(incoming.host.name());
+    // A site that lists the address has it in its keys, so that what is stored there can't be another site's.
+    if !incoming.is_named && (found.is_none() || found != sites.any) {
+        return Err(Unrouted { refusal: Refusal::BadHost, site: None });
+    }
+    let Some(index) = found else {
         let refusal = if incoming.on_tls { Refusal::Misdirected } else { Refusal::UnknownHost };
         return Err(Unrouted { refusal, site: None });
     };

@@ -27,6 +27,8 @@ pub struct Incoming {
     pub method: Method,
     /// Lower case, without a port.
     pub host: Host,
+    /// Whether the client named it. If not, it is the address that the request came in by, and only the site `*` takes it.
+    pub is_named: bool,
     /// The port by which the client came, if not the scheme's own: part of its origin (RFC 6454), and of nothing else.
     pub port: Option<u16>,
     /// Normalised path and query.
@@ -191,7 +193,10 @@ pub fn sanitize(
     } else {
         (peer_ip.to_canonical(), own)
     };
-    let host = host(&uri, &headers, version, own)?;
+    let (host, is_named) = match host(&uri, &headers, version, own)? {
+        Some(host) => (host, true),
+        None => (unnamed(peer)?, false),
+    };
     // The port is how the client reached us. Sites do not tell it apart, so the key and the origin never see it: an
     // origin that writes it into a page would write it into everybody's.
     let port = host.port();
@@ -217,6 +222,7 @@ pub fn sanitize(
     Ok(Incoming {
         method,
         host: host.without_port(),
+        is_named,
         port,
         target,
         headers,
@@ -267,13 +273,24 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1).
+/// What an HTTP/1.0 request without a Host is for: the address that it came in by (RFC 9112 §3.3).
+fn unnamed(peer: &Peer) -> Result<Host, Refusal> {
+    let address = peer.local.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip().to_canonical());
+    let text = match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    Host::parse(text.as_bytes(), Scheme::Http).map_err(|_| Refusal::BadHost)
+}
+
+/// The host from the target and the Host field, which must agree (RFC 9112 §3.2, RFC 9113 §8.3.1). Only HTTP/1.0 may
+/// name none.
 pub(crate) fn host(
     uri: &http::Uri,
     headers: &HeaderMap,
     version: Version,
     scheme: Scheme,
-) -> Result<Host, Refusal> {
+) -> Result<Option<Host>, Refusal> {
     let one = matches!(version, Version::HTTP_10 | Version::HTTP_11);
     if one && uri.authority().is_some() && uri.scheme().is_none() {
         // Authority form is for CONNECT (RFC 9112 §3.2.3).
@@ -290,7 +307,8 @@ pub(crate) fn host(
     let target = uri.authority().map(|authority| parse(authority.as_str().as_bytes())).transpose()?;
     match (field, target) {
         (Some(field), Some(target)) if field != target => Err(Refusal::BadHost),
-        (Some(host), _) | (None, Some(host)) => Ok(host),
+        (Some(host), _) | (None, Some(host)) => Ok(Some(host)),
+        (None, None) if version == Version::HTTP_10 => Ok(None),
         (None, None) => Err(Refusal::BadHost),
     }
 }

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use http::header::{FORWARDED, HOST, ORIGIN, RANGE, VIA};
 use http::{HeaderName, Method};
 
-use crate::edge::request::fields::Fields;
 use super::key::Keyed;
-use crate::edge::request::outgoing::fields_for_fill;
-use crate::edge::request::route::Route;
-use crate::edge::request::sanitize::Incoming;
 use crate::cache::key::Key;
 use crate::cache::object::{Content, Extent, Meta, Object};
 use crate::cache::store::Selection;
+use crate::edge::request::fields::Fields;
+use crate::edge::request::outgoing::fields_for_fill;
+use crate::edge::request::route::Route;
+use crate::edge::request::sanitize::Incoming;
 use crate::http::range::{self, RangeResult};
 use crate::http::vary::{self, SelectingKey};
 use crate::policy::{conditional, cors};

@@ -15,11 +15,11 @@ use crate::http::time::Time;
 use crate::policy::conditional::{self, Precondition};
 use crate::policy::outcome::Outcome;
 
-use crate::edge::respond::body::{Parts, Source};
 use super::repeated;
 use super::served::Served;
 use crate::edge::request::fields::Fields;
 use crate::edge::request::key::Keyed;
+use crate::edge::respond::body::{Parts, Source};
 use crate::edge::slices::missing::Slices;
 use crate::edge::slices::reader::SliceReader;
 
@@ -206,6 +206,21 @@ fn answer(status: StatusCode, head: HeaderMap, source: Source, outcome: Outcome)
     *response.status_mut() = status;
     *response.headers_mut() = head;
     Answer { response, outcome }
+}
+
+/// Takes from a response what its status has no room for, wherever it comes from: no length beside a status that has no
+/// content (RFC 9110 §8.6), where it is that of another response or none, and no content in a 205 (§15.3.6).
+pub fn bare(response: &mut Response<Source>) {
+    match response.status() {
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS => {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        StatusCode::RESET_CONTENT => {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
+            *response.body_mut() = Source::Empty;
+        }
+        _ => {}
+    }
 }
 
 fn one_range(mut head: HeaderMap, source: Source, range: ByteRange, length: u64, outcome: Outcome) -> Answer {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::edge::slices::producer::Producer;
 use crate::cache::fill::Sliced;
 use crate::cache::flight::AHEAD;
 use crate::cache::key::Key;
@@ -10,6 +9,7 @@ use crate::cache::object::{Content, Meta, Object};
 use crate::cache::slice::Manifest;
 use crate::cache::store::Store;
 use crate::edge::request::outgoing::Outgoing;
+use crate::edge::slices::producer::Producer;
 
 /// Which bytes a response brings.
 #[derive(Debug, Clone, Copy)]

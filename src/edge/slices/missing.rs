@@ -6,13 +6,13 @@ use std::sync::Arc;
 use http::Method;
 
 use super::continuation::{self, Said};
-use crate::edge::slices::producer::Producer;
 use crate::cache::growing::Broken;
 use crate::cache::key::Key;
 use crate::cache::object::Object;
 use crate::cache::slice::Manifest;
 use crate::edge::request::key::Keyed;
 use crate::edge::request::outgoing::Outgoing;
+use crate::edge::slices::producer::Producer;
 use crate::edge::worker::Worker;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;

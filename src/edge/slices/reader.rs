@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::edge::slices::missing::{RUN, Slices};
-use crate::edge::slices::producer::Producer;
 use crate::cache::flight::{AHEAD, Interest, Run};
 use crate::cache::growing::{Broken, Growing, Reader};
 use crate::cache::slice::Slice;
+use crate::edge::slices::missing::{RUN, Slices};
+use crate::edge::slices::producer::Producer;
 use crate::http::multipart::Piece;
 
 /// How often a slice is looked for anew when what brought it broke off. What has been sent stays right, since the

@@ -54,7 +54,7 @@ async fn the_next_server_has_the_unix_socket_while_the_last_one_drains() {
     let path = folder.path().join("socket");
     let unix = || {
         let address = ListenAddress::Unix(path.clone());
-        Up::new(config(limits(), vec![Listener { address, redirect_https: false, tls: None }]))
+        Up::new(config(limits(), vec![Listener { address, redirect_https: None, tls: None }]))
     };
     let ask = async |target: &str| {
         let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();

@@ -59,3 +59,22 @@ async fn a_broken_chunk_is_a_broken_body_and_hides_no_request() {
     }
     assert_eq!(up.seen.peers.lock().len(), 3);
 }
+
+#[tokio::test]
+async fn what_the_grammar_of_chunks_has_no_place_for_is_a_broken_body() {
+    let up = Up::plain(limits());
+    let head = "POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    for body in [
+        "5;a=\0\r\nhello\r\n0\r\n\r\n",
+        "5;\0\r\nhello\r\n0\r\n\r\n",
+        "5;a=\"\0\"\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0;a=\0\r\n\r\n",
+        "5\r\nhello\r\n0\r\na: \0\r\n\r\n",
+        "5\r\nhello\r\n0\r\n:path: /\r\n\r\n",
+    ] {
+        let text = up.ask(format!("{head}{body}")).await;
+        assert!(text.starts_with("HTTP/1.1 400 "), "{body:?}: {text}");
+    }
+    let text = up.ask(format!("{head}5;a=b;c=\"d\"\r\nhello\r\n0\r\ne: f\r\n\r\n")).await;
+    assert!(text.ends_with("hello"), "{text}");
+}

@@ -49,7 +49,7 @@ pub(super) fn limits() -> Limits {
 }
 
 fn listener(tls: Option<ListenerTls>) -> Listener {
-    Listener { address: ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()), redirect_https: false, tls }
+    Listener { address: ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()), redirect_https: None, tls }
 }
 
 fn config(limits: Limits, listeners: Vec<Listener>) -> Config {
@@ -437,7 +437,7 @@ async fn a_unix_socket_is_served_by_all_workers_and_removed_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap()); // left from a crash
-    let unix = Listener { address: ListenAddress::Unix(path.clone()), redirect_https: false, tls: None };
+    let unix = Listener { address: ListenAddress::Unix(path.clone()), redirect_https: None, tls: None };
     let mut config = config(limits(), vec![unix]);
     config.server.threads = 2;
     let up = Up::new(config);
