@@ -116,7 +116,8 @@ impl Outgoing {
             scheme: incoming.scheme,
             ring: keyed.key.ring(),
             trailers: incoming.takes_trailers,
-            hints: incoming.peer.interim.hints(),
+            // Early hints speak of the resource, which a preflight has not proven that it may see.
+            hints: incoming.peer.interim.hints().filter(|_| !keyed.request.is_unproven_preflight()),
             headers,
         })
     }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::header::TRAILER;
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::cache::invalidation::strip_tags;
@@ -18,7 +18,7 @@ use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
 use crate::policy::storable::{Exchange, storable};
 use crate::policy::stored_head::hold_back;
-use crate::policy::{invalidate, update};
+use crate::policy::{invalidate, preflight, update};
 use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
 
@@ -110,10 +110,19 @@ fn respond_saying(worker: &Worker, keyed: &Keyed, origin: OriginResponse, status
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
     }
+    let preflight = keyed.request.is_unproven_preflight();
+    if preflight {
+        preflight::reduce_response(&mut head);
+        // RFC 9110 §8.6: a 204 has no length.
+        if origin.status != StatusCode::NO_CONTENT {
+            head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+        }
+    }
     worker.shared.via.append_to(&mut head, origin.version);
     status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
+        _ if preflight => Source::Empty,
         Method::HEAD => Source::Empty,
         _ => Source::Origin(Box::new(origin.body)),
     };

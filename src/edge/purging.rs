@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use ipnet::IpNet;
 use serde_json::json;
 
-use crate::cache::invalidation::{Appended, InvalidationLog, MAX_TAG, Mode, NotDurable, Selector};
+use crate::cache::invalidation::{
+    Appended, InvalidationLog, MAX_TAG, Mode, NotDurable, Selector, separates_tags,
+};
 use crate::config::{Admin, Secret};
 use crate::http::bearer;
 use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
@@ -111,6 +113,11 @@ fn tag(tag: &str) -> Result<Selector, String> {
     }
     if tag.trim() != tag || tag.chars().any(char::is_control) {
         return Err("must have no space around it and no control characters: no tag has".to_owned());
+    }
+    if tag.bytes().any(separates_tags) {
+        return Err(
+            "must have no comma and no space: they stand between tags, so name each on its own".to_owned()
+        );
     }
     Ok(Selector::tag(tag.as_bytes()))
 }

@@ -33,6 +33,7 @@ mod odd_parts;
 mod operating;
 mod parts;
 mod posted;
+mod preflights;
 mod purging;
 mod ranges;
 mod revalidation;
