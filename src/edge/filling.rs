@@ -59,6 +59,8 @@ const COPIES: u64 = 2;
 const STEP: u64 = 256 * 1024;
 /// What is held of a body for which there was no memory any more while it came.
 const NARROW: u64 = 1 << 20;
+/// Whoever has been told of a body that can't be kept begins to read it within this, or is gone.
+const BEGIN_WITHIN: Duration = Duration::from_millis(250);
 /// Why a response is not stored while others take all memory that is for responses on their way.
 const NO_ROOM: &str = "no_room";
 
@@ -462,6 +464,8 @@ impl Filling<'_> {
 
     async fn push(&self, growing: &Growing, data: Bytes) -> Result<(), Broken> {
         growing.push(data);
+        // Who is told of it may have left before it could begin.
+        let _ = tokio::time::timeout(BEGIN_WITHIN, poll_fn(|cx| growing.poll_begun(cx))).await;
         // Only a body too large to keep has a window, and then nobody's reading means nobody's loss.
         poll_fn(|cx| growing.poll_room(cx)).await.map_err(|()| Broken::Behind)
     }

@@ -53,10 +53,20 @@ impl Outgoing {
     /// # Errors
     /// The request came through this node before.
     pub fn for_fill(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
-        let mut outgoing = Self::for_pass(keyed, shared)?;
+        let mut outgoing = Self::for_head(keyed, shared)?;
         outgoing.method = Method::GET;
         // Trailers are not stored.
         outgoing.trailers = false;
+        Ok(outgoing)
+    }
+
+    /// For the head of what everybody shares, by the client's own method: without its conditions, which are judged here
+    /// as for a hit, and without its Range, which is for GET (RFC 9110 §14.2).
+    ///
+    /// # Errors
+    /// The request came through this node before.
+    pub fn for_head(keyed: &Keyed, shared: &Shared) -> Result<Self, Refusal> {
+        let mut outgoing = Self::for_pass(keyed, shared)?;
         for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
             outgoing.headers.remove(name);
         }

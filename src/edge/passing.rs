@@ -160,7 +160,7 @@ pub async fn head(
     stored: Option<&Arc<Object>>,
     pending: &mut Pending,
 ) -> Result<Answer, Refused> {
-    let outgoing = Outgoing::for_pass(keyed, &worker.shared)?;
+    let outgoing = Outgoing::for_head(keyed, &worker.shared)?;
     let asked = worker.shared.clock.now();
     let request = outgoing.with_body(RequestBody::Empty);
     let fetched = worker.client.fetch(outgoing.pool, request).await;

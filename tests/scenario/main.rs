@@ -14,6 +14,7 @@
 mod world;
 
 mod broken_origin;
+mod cold_and_warm;
 mod collapse;
 mod conditions;
 mod connections;
