@@ -50,6 +50,8 @@ struct State {
     /// The furthest any reader has read.
     fastest: u64,
     readers: usize,
+    /// Somebody reads it, or has.
+    begun: bool,
     waiting: Vec<Waker>,
     /// Counts how often `waiting` was emptied, so that a reader knows whether its place in it still holds.
     round: u64,
@@ -79,7 +81,8 @@ impl Growing {
         state.end += chunk.len() as u64;
         state.chunks.push(chunk);
         if let Some(window) = state.window {
-            let floor = state.end.saturating_sub(window);
+            // Never what the fastest reader has yet to read: one large chunk must not break off whoever kept up.
+            let floor = state.end.saturating_sub(window).min(state.fastest);
             let mut drop = 0;
             while let Some(first) = state.chunks.get(drop) {
                 if state.start + first.len() as u64 > floor {
@@ -117,7 +120,33 @@ impl Growing {
 
     /// From now on keeps only the newest `bytes`.
     pub fn set_window(&self, bytes: u64) {
-        self.state.lock().window = Some(bytes);
+        let mut state = self.state.lock();
+        state.window = Some(bytes);
+        let wakers = state.wake_readers();
+        drop(state);
+        wake_all(wakers);
+    }
+
+    /// Ready once somebody has begun to read, and without a window at once: whoever has just been told of this body needs
+    /// a moment to begin, and until then nobody's reading does not mean that nobody wants it.
+    pub fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.begun || state.window.is_none() {
+            return Poll::Ready(());
+        }
+        state.producer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready once nothing more comes, or no longer all of it is kept.
+    pub fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.done.is_some() || state.window.is_some() {
+            return Poll::Ready(());
+        }
+        // Asked again only when something has come: a place of its own each time is a place in this round.
+        state.waiting.push(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Ready when the producer may append: always without a window; with one, once the fastest reader is near
@@ -148,7 +177,14 @@ impl Growing {
 
     /// A reader of the bytes `from..to`; `to` may lie behind the end.
     pub fn reader(self: &Arc<Self>, from: u64, to: u64) -> Reader {
-        self.state.lock().readers += 1;
+        let mut state = self.state.lock();
+        state.readers += 1;
+        state.begun = true;
+        let producer = state.producer.take();
+        drop(state);
+        if let Some(producer) = producer {
+            producer.wake();
+        }
         Reader { body: Arc::clone(self), at: from, to, chunk: 0, chunk_start: 0, place: None }
     }
 }
@@ -297,6 +333,38 @@ mod tests {
         assert_eq!(next(&mut fast).await, Some(Ok(Bytes::from_static(b"gh"))));
         body.finish(Ok(()));
         assert!(body.take_whole().is_none(), "part of it is gone");
+    }
+
+    #[tokio::test]
+    async fn one_large_chunk_does_not_break_off_who_kept_up() {
+        let body = Arc::new(Growing::default());
+        let mut reader = body.reader(0, u64::MAX);
+        body.push(Bytes::from_static(b"abc"));
+        body.set_window(2);
+        body.push(Bytes::from_static(b"defghijk"));
+        assert_eq!(next(&mut reader).await, Some(Ok(Bytes::from_static(b"abc"))));
+        assert_eq!(next(&mut reader).await, Some(Ok(Bytes::from_static(b"defghijk"))));
+        body.push(Bytes::from_static(b"l"));
+        body.finish(Ok(()));
+        assert_eq!(all(reader).await.unwrap(), b"l");
+    }
+
+    #[tokio::test]
+    async fn the_producer_waits_for_the_first_reader() {
+        let body = Arc::new(Growing::default());
+        body.push(Bytes::from_static(b"abcd"));
+        assert_eq!(poll_fn(|cx| body.poll_begun(cx)).await, (), "without a window");
+        body.set_window(2);
+        let begun = tokio::spawn({
+            let body = Arc::clone(&body);
+            async move { poll_fn(|cx| body.poll_begun(cx)).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!begun.is_finished());
+        let reader = body.reader(0, u64::MAX);
+        begun.await.unwrap();
+        drop(reader);
+        assert_eq!(poll_fn(|cx| body.poll_begun(cx)).await, (), "it has begun, and left");
     }
 
     #[tokio::test]

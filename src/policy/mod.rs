@@ -8,6 +8,7 @@ pub mod invalidate;
 pub mod key;
 mod lifetime;
 pub mod outcome;
+pub mod preflight;
 mod semantics;
 mod status;
 pub mod storable;

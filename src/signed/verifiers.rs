@@ -65,8 +65,10 @@ impl Verifiers {
         self.tables.iter().filter(move |table| lists(&table.paths, path))
     }
 
+    /// What leaves a request that goes on without having proven anything (a preflight), as it leaves a proven one.
+    ///
     /// Every guarding table's parameters leave, not only the satisfied one's: all of them are secrets.
-    fn without_credentials(&self, request: &SignedRequest<'_>) -> Changes {
+    pub fn without_credentials(&self, request: &SignedRequest<'_>) -> Changes {
         let parameter = |name: &[u8]| self.guarding(request.path).any(|t| t.scheme.owns_parameter(name));
         let cookie = |name: &[u8]| self.guarding(request.path).any(|t| t.scheme.owns_cookie(name));
         Changes {

@@ -14,6 +14,7 @@
 mod world;
 
 mod broken_origin;
+mod cold_and_warm;
 mod collapse;
 mod conditions;
 mod connections;
@@ -34,6 +35,7 @@ mod odd_parts;
 mod operating;
 mod parts;
 mod posted;
+mod preflights;
 mod purging;
 mod ranges;
 mod reason_codes;

@@ -96,14 +96,17 @@ async fn a_purge_by_tag_takes_what_the_origin_tagged_and_no_client_sees_tags() {
     counting(&world, "/fastly", |body| fresh(body).header("Surrogate-Key", "album-7 user-1"));
     counting(&world, "/akamai", |body| fresh(body).header("Cache-Tag", "user-1, album-7"));
     counting(&world, "/s3", |body| fresh(body).header("x-amz-meta-cache-tag", "album-7"));
+    counting(&world, "/varnish", |body| fresh(body).header("xkey", "user-1,\talbum-7"));
+    counting(&world, "/mixed", |body| fresh(body).header("Surrogate-Key", "album-7, user-1"));
     counting(&world, "/other", |body| fresh(body).header("Cache-Tag", "album-70"));
-    for path in ["/fastly", "/akamai", "/s3", "/other"] {
+    for path in ["/fastly", "/akamai", "/s3", "/varnish", "/mixed", "/other"] {
         for seen in [world.get(path).await, world.get(path).await] {
             seen.assert_lacks("surrogate-key").assert_lacks("cache-tag").assert_lacks("x-amz-meta-cache-tag");
+            seen.assert_lacks("xkey");
         }
     }
     purge(&world, r#"{"tags":["album-7"]}"#).await;
-    for path in ["/fastly", "/akamai", "/s3"] {
+    for path in ["/fastly", "/akamai", "/s3", "/varnish", "/mixed"] {
         world.get(path).await.assert_stored(200, &format!("{path} 2"));
     }
     world.get("/other").await.assert_hit(200, "/other 1");

@@ -1,6 +1,6 @@
 //! Ranges of what is stored (RFC 9110 §14). Several ranges in one request are not told here.
 
-use crate::world::{Answer, Seen, World};
+use crate::world::{Answer, Gate, Seen, World};
 
 const CHANGED: &str = "Wed, 31 Dec 2025 12:00:00 GMT";
 
@@ -75,6 +75,58 @@ async fn a_head_ignores_the_range() {
     let world = with_digits_stored().await;
     let head = world.client().request("HEAD", "/a").header("Range", "bytes=0-3").send().await;
     head.assert_hit(200, "").assert_header("content-length", "10");
+}
+
+/// RFC 9110 §14.2: Range is for GET.
+#[tokio::test]
+async fn a_head_of_a_cold_key_ignores_the_range_too() {
+    let world = World::start().await;
+    world.origin().on("/a", |request| {
+        let answer = Answer::fresh("0123456789", 600).header("ETag", "\"v1\"");
+        match request.header("range") {
+            Some(_) => Answer::status(206).header("Content-Range", "bytes 2-3/10").body("23"),
+            None if request.header("if-none-match").is_some() => Answer::status(304),
+            None => answer,
+        }
+    });
+    let head = world.client().request("HEAD", "/a");
+    let seen = head.clone().header("Range", "bytes=2-3").header("If-Range", "\"v1\"").send().await;
+    seen.assert(200, "").assert_header("content-length", "10").assert_lacks("content-range");
+    let seen = head.header("If-None-Match", "\"v1\"").send().await;
+    seen.assert(304, "").assert_header("etag", "\"v1\"");
+    assert_eq!(
+        world.origin().last().header("if-none-match"),
+        None,
+        "conditions are judged here, as for a hit"
+    );
+}
+
+#[tokio::test]
+async fn ranges_of_a_cold_key_that_need_all_of_it_are_the_same_as_of_a_hit() {
+    let world = World::start().await;
+    world.origin().always("/chunked", Answer::fresh("01234", 600).body("56789").chunked());
+    world.origin().always("/a", Answer::fresh("0123456789", 600));
+    let ask = |target, range| world.client().get(target).header("Range", range).send();
+    let cold = ask("/chunked", "bytes=2-5").await;
+    cold.assert(206, "2345").assert_header("content-range", "bytes 2-5/10");
+    ask("/chunked", "bytes=2-5").await.assert_hit(206, "2345");
+    let cold = ask("/a", "bytes=0-1,-2").await;
+    assert_eq!(cold.status, 206, "{cold:?}");
+    assert!(cold.header("content-type").unwrap().starts_with("multipart/byteranges"), "{cold:?}");
+    assert_eq!(world.origin().count(), 2);
+}
+
+#[tokio::test]
+async fn a_range_of_what_comes_slowly_is_answered_with_all_of_it() {
+    let world = World::start().await;
+    let rest = Gate::new("the rest");
+    world.origin().always("/a", Answer::fresh("01234", 600).chunked().hold(&rest).body("56789"));
+    let request = world.client().get("/a").header("Range", "bytes=2-");
+    let mut streaming = request.begin().await;
+    assert_eq!(streaming.head.status, 200);
+    assert_eq!(streaming.read(5).await, "01234");
+    rest.open();
+    assert_eq!(streaming.rest().await.unwrap(), "56789");
 }
 
 #[tokio::test]

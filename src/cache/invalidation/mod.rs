@@ -33,4 +33,4 @@ pub use log::{Appended, InvalidationLog, LogError, NotDurable, Seen};
 pub use marks::{MAX_ENTRIES, Subject, Verdict};
 pub use metrics::InvalidationMetrics;
 pub use selector::{Mode, Selector, site};
-pub use tags::{MAX_TAG, MAX_TAGS, Tags, strip_tags};
+pub use tags::{MAX_TAG, MAX_TAGS, Tags, separates_tags, strip_tags};

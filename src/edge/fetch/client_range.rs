@@ -1,7 +1,7 @@
 //! A client's own range of what can't be kept: cut out of the wider range that was asked for, or asked for anew.
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::pass;
 use super::plan::Private;
@@ -17,6 +17,7 @@ use crate::edge::worker::Worker;
 use crate::http::cache_status::Fwd;
 use crate::http::range::{self, ByteRange, ContentRange, RangeResult, RangeSpec};
 use crate::origin::RequestBody;
+use crate::policy::conditional;
 use crate::telemetry::Pending;
 
 /// Whether a request asks for a range that the cache might not be able to cut.
@@ -40,10 +41,14 @@ pub async fn respond(
     let why = why.as_str();
     let Some(response) = response else { return ask(worker, keyed, reason, why, pending).await };
     let incoming = keyed.request.incoming();
-    if response.status == StatusCode::RANGE_NOT_SATISFIABLE && is_suffix(&incoming.headers) {
-        // Some origins refuse a suffix that is longer than the whole, as a widened one may be.
-        drop(response);
-        return ask(worker, keyed, reason, why, pending).await;
+    if response.status == StatusCode::RANGE_NOT_SATISFIABLE {
+        // Some origins refuse a suffix that is longer than the whole, as a widened one may be; and conditions, which the
+        // origin has not seen, come before the range (RFC 9110 §13.2.2).
+        if is_suffix(&incoming.headers) || incoming.fields.has(Fields::CONDITIONAL) {
+            drop(response);
+            return ask(worker, keyed, reason, why, pending).await;
+        }
+        return Ok(unsatisfiable(pass::respond(keyed, response, reason, why)));
     }
     if response.status != StatusCode::PARTIAL_CONTENT {
         return Ok(pass::respond(keyed, response, reason, why));
@@ -67,6 +72,17 @@ pub async fn respond(
         other => other,
     };
     Ok(answer)
+}
+
+/// An origin's 416 as a hit would say it: without a page.
+fn unsatisfiable(mut answer: Answer) -> Answer {
+    let head = answer.response.headers_mut();
+    let place = head.remove(CONTENT_RANGE);
+    conditional::refused_head(head);
+    head.extend(place.map(|place| (CONTENT_RANGE, place)));
+    head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    *answer.response.body_mut() = Source::Empty;
+    answer
 }
 
 fn is_suffix(request: &HeaderMap) -> bool {
@@ -124,7 +140,6 @@ fn cut(request: &HeaderMap, head: &HeaderMap, body: Option<u64>) -> Option<Insid
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn cut_of(range: &'static str, came: &'static str, body: Option<u64>) -> Option<(u64, u64, u64)> {
         let mut request = HeaderMap::new();

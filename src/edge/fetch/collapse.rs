@@ -1,8 +1,11 @@
 //! Who asks the origin, who follows, and what each is told.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Method;
+use http::header::RANGE;
+use http::{Method, StatusCode};
 use tokio::sync::oneshot;
 
 use super::client_range;
@@ -10,7 +13,7 @@ use super::fill;
 use super::head::{self, Answered};
 use super::pass;
 use super::plan::{Brought, Led, Plan};
-use crate::cache::fill::{Fill, Leading, Progress, Settled, Side};
+use crate::cache::fill::{Arriving, Fill, Leading, Progress, Settled, Side};
 use crate::cache::key::KeyHash;
 use crate::cache::object::{Content, Object};
 use crate::cache::reason::StoppedWaiting;
@@ -26,10 +29,14 @@ use crate::edge::respond::sliced::{self, Unanswered};
 use crate::edge::slices::partial;
 use crate::edge::worker::Worker;
 use crate::http::cache_status::Fwd;
+use crate::http::range;
 use crate::http::refusal::Refusal;
 use crate::policy::decide::{self, Decision};
 use crate::policy::outcome::Outcome;
 use crate::telemetry::Pending;
+
+/// How long a range that needs all of a body waits for it. Then the whole is answered, which is right too (RFC 9110 §14.2).
+const WHOLE_WITHIN: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Brings a stale object up to date behind the request's back, unless somebody does already.
@@ -298,6 +305,19 @@ impl Worker {
         how
     }
 
+    /// What has arrived and is stored, if that does not take long.
+    async fn once_whole(&self, arriving: &Arriving, keyed: &Keyed) -> Option<Arc<Object>> {
+        // Nobody who reads it is nobody who wants it.
+        let reader = arriving.body.reader(0, u64::MAX);
+        let settled = tokio::time::timeout(WHOLE_WITHIN, poll_fn(|cx| arriving.body.poll_settled(cx))).await;
+        drop(reader);
+        settled.ok()?;
+        let looked = self.store().find(keyed, self.now());
+        let object = looked.found.object()?;
+        let same = object.meta.etag() == arriving.meta.etag() && object.meta.dated == arriving.meta.dated;
+        same.then(|| Arc::clone(object))
+    }
+
     async fn told(
         &self,
         progress: Progress,
@@ -309,6 +329,11 @@ impl Worker {
         match progress {
             Progress::Storing(arriving) => {
                 let served = Served::Filled { reason, collapsed };
+                if needs_the_end(&arriving, keyed)
+                    && let Some(object) = self.once_whole(&arriving, keyed).await
+                {
+                    return self.answer_from(&object, keyed, served, pending).await;
+                }
                 Ok(from_arriving(&arriving, keyed, served, self.now()))
             }
             Progress::Sliced(sliced) => {
@@ -327,6 +352,19 @@ impl Worker {
             Progress::Released(_) => Err(Refusal::Internal.into()),
         }
     }
+}
+
+/// Whether a range can be answered only when all is here: several ones, or some of a length that nobody knows yet. Later
+/// requests for it are answered with the part, and so is this one.
+fn needs_the_end(arriving: &Arriving, keyed: &Keyed) -> bool {
+    let incoming = keyed.request.incoming();
+    client_range::wants_range(keyed)
+        && arriving.meta.status == StatusCode::OK
+        && incoming
+            .headers
+            .get(RANGE)
+            .and_then(range::parse_unresolved)
+            .is_some_and(|ranges| arriving.length.is_none() || ranges.len() > 1)
 }
 
 /// The range that a fill for this request is to ask for. What was small enough to be kept whole is asked for as a

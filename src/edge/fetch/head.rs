@@ -39,7 +39,7 @@ pub async fn head(
     stored: Option<&Arc<Object>>,
     pending: &mut Pending,
 ) -> Result<Answered, Refused> {
-    let outgoing = Outgoing::for_pass(keyed, worker.store())?;
+    let outgoing = Outgoing::for_head(keyed, worker.store())?;
     let asked = worker.now();
     let request = outgoing.with_body(RequestBody::Empty);
     let fetched = worker.client.fetch(outgoing.pool, request).await;

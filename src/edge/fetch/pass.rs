@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::header::{CONTENT_LENGTH, TRAILER};
 use http::uri::PathAndQuery;
-use http::{Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use super::post_copy::{Copied, Copy};
@@ -25,10 +25,10 @@ use crate::http::hop_by_hop;
 use crate::http::refusal::Refusal;
 use crate::origin::{BoxError, OriginResponse, RequestBody};
 use crate::policy::conditional::{self, Precondition};
-use crate::policy::invalidate;
 use crate::policy::key::CacheUse;
 use crate::policy::outcome::Outcome;
 use crate::policy::stored_head::hold_back;
+use crate::policy::{invalidate, preflight};
 use crate::server::body::{BodyError, LimitedBody};
 use crate::telemetry::Pending;
 
@@ -104,10 +104,19 @@ fn respond_saying(keyed: &Keyed, origin: OriginResponse, status: CacheStatus<'_>
     if !keyed.request.route().settings.headers.debug {
         strip_tags(&mut head);
     }
+    let preflight = keyed.request.is_unproven_preflight();
+    if preflight {
+        preflight::reduce_response(&mut head);
+        // RFC 9110 §8.6: a 204 has no length.
+        if origin.status != StatusCode::NO_CONTENT {
+            head.insert(CONTENT_LENGTH, HeaderValue::from(0));
+        }
+    }
     keyed.request.route().node.via.append_to(&mut head, origin.version);
     status.append_to(&mut head);
     let mut status = origin.status;
     let mut source = match incoming.method {
+        _ if preflight => Source::Empty,
         Method::HEAD => Source::Empty,
         _ => Source::Origin(Box::new(origin.body)),
     };

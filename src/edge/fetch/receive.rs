@@ -1,6 +1,7 @@
 //! A body on its way into the store, read by others meanwhile.
 
 use std::future::poll_fn;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -16,6 +17,8 @@ pub const COPIES: u64 = 2;
 pub const STEP: u64 = 256 * 1024;
 /// What is held of a body for which there was no memory any more while it came.
 const NARROW: u64 = 1 << 20;
+/// Whoever has been told of a body that can't be kept begins to read it within this, or is gone.
+const BEGIN_WITHIN: Duration = Duration::from_millis(250);
 
 /// Reads a body into `growing`, which has memory set aside for it.
 pub struct Receiver<'a> {
@@ -69,6 +72,8 @@ impl Receiver<'_> {
 
     async fn push(&self, data: Bytes) -> Result<(), Broken> {
         self.growing.push(data);
+        // Who is told of it may have left before it could begin.
+        let _ = tokio::time::timeout(BEGIN_WITHIN, poll_fn(|cx| self.growing.poll_begun(cx))).await;
         // Only a body too large to keep has a window, and then nobody's reading means nobody's loss.
         poll_fn(|cx| self.growing.poll_room(cx)).await.map_err(|()| Broken::Behind)
     }

@@ -5,7 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::cache::invalidation::{Appended, MAX_TAG, Mode, NotDurable, Selector};
+use crate::cache::invalidation::{Appended, MAX_TAG, Mode, NotDurable, Selector, separates_tags};
 use crate::edge::request::resource_url::{ResourceUrl, UrlError};
 use crate::edge::request::route::Sites;
 use crate::edge::request::sanitize::Incoming;
@@ -111,6 +111,11 @@ fn tag(tag: &str) -> Result<Selector, String> {
     }
     if tag.trim() != tag || tag.chars().any(char::is_control) {
         return Err("must not have control characters, nor spaces around it: no tag has them".to_owned());
+    }
+    if tag.bytes().any(separates_tags) {
+        return Err(
+            "must have no comma and no space: they stand between tags, so name each on its own".to_owned()
+        );
     }
     Ok(Selector::tag(tag.as_bytes()))
 }

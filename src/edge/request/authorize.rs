@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
+use crate::policy::preflight;
 use crate::signed::{DenyReason, Grant, SignedRequest};
 
 use crate::edge::request::route::{Route, Routed};
@@ -15,6 +16,8 @@ pub struct Authorized {
     incoming: Incoming,
     route: Arc<Route>,
     key_id: Option<Arc<str>>,
+    /// Let past the guard as a preflight: it has proven nothing.
+    preflight: bool,
 }
 
 /// A request that may not.
@@ -41,6 +44,11 @@ impl Authorized {
         self.key_id.as_ref()
     }
 
+    /// Whether it is a preflight that a guard let past without proof: what comes back is cut down to that.
+    pub fn is_unproven_preflight(&self) -> bool {
+        self.preflight
+    }
+
     /// The request's own parts, once nothing else needs them.
     pub fn into_incoming(self) -> Incoming {
         self.incoming
@@ -57,14 +65,15 @@ impl Denied {
     pub const REFUSAL: Refusal = Refusal::Denied;
 }
 
-/// Verifies the signature, where the route asks for one, and takes its parameters out of the request.
+/// Verifies the signature, where the route asks for one, and takes its parameters out of the request. A preflight is let
+/// past, as nothing but a preflight (see [`preflight`]).
 ///
 /// # Errors
 /// No table of the route is satisfied.
 pub fn authorize(routed: Routed, now: Time) -> Result<Authorized, Box<Denied>> {
     let Routed { mut incoming, route } = routed;
     if route.verifiers.is_public() {
-        return Ok(Authorized { incoming, route, key_id: None });
+        return Ok(Authorized { incoming, route, key_id: None, preflight: false });
     }
     let request = SignedRequest {
         method: &incoming.method,
@@ -78,7 +87,14 @@ pub fn authorize(routed: Routed, now: Time) -> Result<Authorized, Box<Denied>> {
     match route.verifiers.verify(&request, now) {
         Ok(Grant { key_id, changes, .. }) => {
             incoming.apply(changes);
-            Ok(Authorized { incoming, route, key_id })
+            Ok(Authorized { incoming, route, key_id, preflight: false })
+        }
+        Err(_) if !incoming.has_body() && preflight::is_preflight(&incoming.method, &incoming.headers) => {
+            let changes = route.verifiers.without_credentials(&request);
+            incoming.apply(changes);
+            preflight::reduce_request(&mut incoming.headers);
+            incoming.takes_trailers = false;
+            Ok(Authorized { incoming, route, key_id: None, preflight: true })
         }
         Err(reason) => Err(Box::new(Denied { routed: Routed { incoming, route }, reason })),
     }

@@ -49,12 +49,17 @@ impl Outgoing {
     /// # Errors
     /// The request came through this node before.
     pub fn for_fill(keyed: &Keyed, store: &Store) -> Result<Self, Refusal> {
-        Ok(Self {
-            method: Method::GET,
-            // Trailers are not stored.
-            trailers: false,
-            ..Self::with_fields(keyed, store, fields_for_fill(keyed)?)?
-        })
+        // Trailers are not stored.
+        Ok(Self { method: Method::GET, trailers: false, ..Self::for_head(keyed, store)? })
+    }
+
+    /// For the head of what everybody shares, by the client's own method: without its conditions, which are judged here
+    /// as for a hit, and without its Range, which is for GET (RFC 9110 §14.2).
+    ///
+    /// # Errors
+    /// The request came through this node before.
+    pub fn for_head(keyed: &Keyed, store: &Store) -> Result<Self, Refusal> {
+        Self::with_fields(keyed, store, fields_for_fill(keyed)?)
     }
 
     /// As for a fill, but with the client's conditions: for a response that is not likely to be shared.
@@ -97,7 +102,8 @@ impl Outgoing {
             scheme: incoming.scheme,
             ring: keyed.key.ring(),
             trailers: incoming.takes_trailers,
-            hints: incoming.peer.interim.hints(),
+            // Early hints speak of the resource, which a preflight has not proven that it may see.
+            hints: incoming.peer.interim.hints().filter(|_| !keyed.request.is_unproven_preflight()),
             headers,
         })
     }
