@@ -103,8 +103,8 @@ pub async fn serve<H: Handler>(
             let sniffed = tokio::select! {
                 biased;
                 sniffed = tokio::time::timeout(worker.limits.header_timeout, sniffing) => sniffed,
-                // Nothing was asked yet, so nothing is owed.
-                () = worker.drain.wait() => return,
+                // A request may be on its way, as on any other connection without one.
+                () = worker.drain.last_request() => return,
             };
             match sniffed {
                 Ok(Some(http2)) => peer.http2 = http2,
@@ -123,8 +123,7 @@ pub async fn serve<H: Handler>(
         handler: worker.handler.clone(),
         peer: Arc::new(peer),
         state,
-        limits: worker.limits.clone(),
-        server_name: worker.server_name.clone(),
+        shared: worker.shared.clone(),
         redirect: listener.redirect,
         takeover: Mutex::new(None),
         old: AtomicBool::new(false),
@@ -164,7 +163,7 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
             if let Err(error) = result {
                 tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/1 connection");
             }
-            io.close().await;
+            io.close(worker.drain.is_draining()).await;
         }
         // The drop resets it.
         End::Stalled => {}
@@ -203,6 +202,8 @@ where
     S: HttpService<Incoming, ResBody = B, Error: Into<super::BoxError>>,
     B: http_body::Body<Error: Into<super::BoxError>> + 'static,
 {
+    const SAYS_GOODBYE: bool = false;
+
     fn go(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }

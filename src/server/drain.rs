@@ -1,11 +1,14 @@
 //! The word that the server is to stop, passed to every accept loop and connection.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
+
+use super::state::LAST_REQUEST;
 
 /// Shared by all workers.
 #[derive(Debug, Default)]
@@ -36,6 +39,12 @@ impl Drain {
     /// Wakes whoever polled it before the word is given; to be followed by [`Drain::is_draining`].
     pub fn notified(&self) -> Notified<'_> {
         self.notify.notified()
+    }
+
+    /// Ends when the word was given so long ago that a request which was on its way then has arrived.
+    pub async fn last_request(&self) {
+        self.wait().await;
+        tokio::time::sleep(Duration::from_millis(LAST_REQUEST)).await;
     }
 
     /// Ends when the word is given.

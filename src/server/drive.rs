@@ -12,6 +12,10 @@ use super::state::{ConnState, Due};
 
 /// A connection that can be told to take no new requests.
 pub trait Connection: Future {
+    /// Whether [`Connection::go`] loses no request that is on its way: HTTP/2 says up to which it answers (GOAWAY).
+    /// HTTP/1 has only the head of a response to say it with, so it waits for one.
+    const SAYS_GOODBYE: bool;
+
     /// Finish what is in flight, then end.
     fn go(self: Pin<&mut Self>);
 
@@ -48,9 +52,13 @@ pub async fn drive<C: Connection>(
         }
         loop {
             if !going && drain.is_draining() {
-                going = true;
-                state.go();
-                connection.as_mut().go();
+                if C::SAYS_GOODBYE {
+                    going = true;
+                    state.go();
+                    connection.as_mut().go();
+                } else {
+                    state.drain();
+                }
             }
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(End::Done(result));

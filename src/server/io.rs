@@ -5,6 +5,7 @@
 //! no request is in flight, so nothing a handler said can be pending. They are replaced by ours, which say
 //! why. A refusal waits until the responses to the requests before it are written.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::Sleep;
 
 use super::interim::Interim;
 use super::scan::Scan;
@@ -42,6 +44,8 @@ pub struct GuardedIo {
     refused: Option<Refusal>,
     /// This node's, for answers.
     server_name: Arc<str>,
+    /// HTTP/2: it is closed for writing, and the client may take so long to close it for reading.
+    lingering: Option<Pin<Box<Sleep>>>,
     /// HTTP/2: small writes are gathered.
     gathers: bool,
     /// Small writes until the next flush. h2 writes each DATA frame by itself; gathered, a burst of
@@ -81,6 +85,7 @@ impl GuardedIo {
             reader: None,
             refused: None,
             server_name,
+            lingering: None,
             gathers: http2,
             gathered: BytesMut::new(),
         }
@@ -91,9 +96,9 @@ impl GuardedIo {
         self.refused
     }
 
-    /// Says goodbye.
-    pub async fn close(mut self) {
-        let linger = self.refused.is_some() || self.scan.as_ref().is_some_and(Scan::owes);
+    /// Says goodbye. With `linger`, or after a refusal, a client that still sends something does not lose the answer by it.
+    pub async fn close(mut self, linger: bool) {
+        let linger = linger || self.refused.is_some() || self.scan.as_ref().is_some_and(Scan::owes);
         // Too late is as good as done: the drop closes it.
         let _ = tokio::time::timeout(LINGER, goodbye(&mut self.stream, linger)).await;
     }
@@ -326,15 +331,36 @@ impl AsyncWrite for GuardedIo {
         Poll::Ready(Ok(()))
     }
 
-    /// Only flushes: hyper is done, but [`GuardedIo::close`] says how the transport ends.
+    /// HTTP/1 only flushes: hyper is done, but [`GuardedIo::close`] says how the transport ends. HTTP/2 ends it here and
+    /// reads on until the client has ended it too: to a window update that comes after the close the kernel answers
+    /// with a reset, and the rest of a body is lost.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.scan.is_some() {
             return self.poll_flush(cx);
         }
         let this = self.get_mut();
-        ready!(this.poll_gathered(cx))?;
-        let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
-        noted(&this.state, shut)
+        if this.lingering.is_none() {
+            ready!(this.poll_gathered(cx))?;
+            let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
+            ready!(noted(&this.state, shut))?;
+        }
+        let patience = this.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        poll_waste(&mut this.stream, cx).map(Ok)
+    }
+}
+
+/// Ready when the client sends nothing any more; what it sends until then is thrown away.
+fn poll_waste(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
+    let mut waste = [0; 4096];
+    loop {
+        let mut buf = ReadBuf::new(&mut waste);
+        match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf)) {
+            Ok(()) if !buf.filled().is_empty() => {}
+            Ok(()) | Err(_) => return Poll::Ready(()),
+        }
     }
 }
 

@@ -107,8 +107,8 @@ impl Running {
         &self.addresses
     }
 
-    /// Stops: no new connections, idle ones are closed at once, requests in flight may finish for `timeout`,
-    /// then what is left is dropped. Blocks until the threads have ended. True if nothing had to be dropped.
+    /// Stops: no new connections, those that are open end with their next response or as GOAWAY says, and have
+    /// `timeout` for it; then what is left is dropped. Blocks until the threads have ended. True if nothing had to be dropped.
     pub fn drain(mut self, timeout: Duration) -> bool {
         self.stop(Instant::now() + timeout);
         let mut finished = true;

@@ -14,12 +14,12 @@ use http_body::Body;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 
+use super::accept::Shared;
 use super::body::ClientBody;
 use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
 use super::takeover::Takeover;
-use crate::config::Limits;
 use crate::http::refusal::Refusal;
 
 /// What the requests of one connection have in common.
@@ -31,10 +31,8 @@ pub struct Service<H> {
     pub peer: Arc<Peer>,
     /// Their connection.
     pub state: Arc<ConnState>,
-    /// `[server.limits]`
-    pub limits: Arc<Limits>,
-    /// This node's name in Cache-Status.
-    pub server_name: Arc<str>,
+    /// What it shares with all others.
+    pub shared: Arc<Shared>,
     /// `redirect_https`: the port to go to.
     pub redirect: Option<u16>,
     /// HTTP/1: who has the connection when hyper is done with it.
@@ -51,7 +49,7 @@ impl<H: Handler> Service<H> {
         }
         let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         match self.answer(request.map(ClientBody::Http1)) {
-            Answer::Now(response) => Called::now(self.keep_takeover(response)),
+            Answer::Now(response) => Called::now(self.last(response)),
             Answer::Later(future, in_flight) => {
                 let service = Arc::clone(self);
                 if may_have_interim {
@@ -61,15 +59,19 @@ impl<H: Handler> Service<H> {
                     let mut future = future;
                     let answered = std::future::poll_fn(|cx| poll_unwound(&mut future, cx)).await;
                     service.peer.interim.end();
-                    service.keep_takeover(service.answered(answered, in_flight))
+                    service.last(service.answered(answered, in_flight))
                 }))
             }
         }
     }
 
-    fn keep_takeover<B>(&self, mut response: Response<B>) -> Response<B> {
+    /// What is done to every response of HTTP/1 just before hyper writes its head.
+    fn last<B>(&self, mut response: Response<B>) -> Response<B> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
+        } else if self.shared.drain.is_draining() {
+            // Who is told so sends its next request elsewhere; hyper ends the connection after the body (RFC 9112 §9.6).
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -84,7 +86,7 @@ impl<H: Handler> Service<H> {
             return Answer::Now(match location(&request, port) {
                 Ok(location) => {
                     self.handler.answered(&request, StatusCode::PERMANENT_REDIRECT, &self.peer);
-                    response::redirect(location, &self.server_name, in_flight)
+                    response::redirect(location, &self.shared.server_name, in_flight)
                 }
                 Err(refusal) => self.refuse(refusal, in_flight),
             });
@@ -112,12 +114,12 @@ impl<H: Handler> Service<H> {
     /// A refusal as the response to a request.
     pub fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
         self.handler.refuse(refusal, &self.peer);
-        response::refusal(refusal, &self.server_name, in_flight)
+        response::refusal(refusal, &self.shared.server_name, in_flight)
     }
 
     /// HTTP/1 heads were measured as bytes on their way in; HTTP/2 has them only here.
     fn check(&self, request: &Request<ClientBody>) -> Result<(), Refusal> {
-        let limits = &self.limits;
+        let limits = &self.shared.limits;
         if self.peer.http2 {
             let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
             if target > limits.uri_bytes {

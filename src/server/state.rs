@@ -12,6 +12,11 @@ use crate::config::Limits;
 /// How long a connection that was told to go may stay when nothing happens on it any more.
 const GOING: u64 = 5_000;
 
+/// HTTP/1, while the server drains: how long a connection without a request is kept for one that is on its way. More than
+/// the round trip of nearly every client, and little beside `shutdown_timeout`. (nginx: `keepalive_min_timeout`; HAProxy:
+/// `idle-close-on-response`.)
+pub const LAST_REQUEST: u64 = 2_000;
+
 /// HTTP/2: after so much silence the client is asked whether it is there, and has so long to say anything.
 const SILENCE: u64 = 30_000;
 const PONG: u64 = 20_000;
@@ -81,6 +86,8 @@ pub struct ConnState {
     heard_at: AtomicU64,
     /// HTTP/2: when it was asked whether it is there; nothing was heard since.
     pinged_at: AtomicU64,
+    /// HTTP/1: since when the server drains, as far as this connection knows.
+    draining_since: AtomicU64,
     /// Since when it has been told to go.
     going_since: AtomicU64,
     /// The driver found a head overdue; the IO answers it.
@@ -108,6 +115,7 @@ impl ConnState {
             taken_at: AtomicU64::new(0),
             heard_at: AtomicU64::new(0),
             pinged_at: AtomicU64::new(0),
+            draining_since: AtomicU64::new(0),
             going_since: AtomicU64::new(0),
             overdue: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -242,6 +250,13 @@ impl ConnState {
         self.taken_at.store(self.clock.now(), Relaxed);
     }
 
+    /// HTTP/1: the server drains. A request that is on its way is still answered.
+    pub fn drain(&self) {
+        if self.draining_since.load(Relaxed) == 0 {
+            self.draining_since.store(self.clock.now(), Relaxed);
+        }
+    }
+
     /// The connection was told to go.
     pub fn go(&self) {
         if self.going_since.load(Relaxed) == 0 {
@@ -290,6 +305,10 @@ impl ConnState {
                 consider(head.saturating_add(self.deadlines.header), Due::Head);
             } else if !self.overdue() {
                 consider(idle.saturating_add(patience), Due::Idle);
+                let draining = self.draining_since.load(Relaxed);
+                if draining != 0 {
+                    consider(draining.max(idle).saturating_add(LAST_REQUEST), Due::Idle);
+                }
             }
         }
         let blocked = self.blocked_since.load(Relaxed);
@@ -345,6 +364,19 @@ mod tests {
         assert_eq!(state.next().0, u64::MAX);
         state.go();
         assert_eq!(state.next().1, Due::Gone);
+    }
+
+    #[test]
+    fn a_draining_connection_waits_a_moment_for_a_last_request() {
+        let state = state();
+        state.begin();
+        state.drain();
+        assert_eq!(state.next(), (u64::MAX, Due::Idle), "a request may take its time");
+        state.end();
+        let (at, due) = state.next();
+        assert!(due == Due::Idle && (LAST_REQUEST..75_000).contains(&at), "{at}");
+        state.head(true);
+        assert_eq!(state.next().1, Due::Head, "a head that has begun may arrive in its time");
     }
 
     #[test]

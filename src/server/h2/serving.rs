@@ -83,6 +83,8 @@ impl<H: Handler> Future for Serving<H> {
 }
 
 impl<H: Handler> drive::Connection for Serving<H> {
+    const SAYS_GOODBYE: bool = true;
+
     fn go(self: Pin<&mut Self>) {
         let this = self.get_mut();
         this.going = true;

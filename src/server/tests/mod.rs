@@ -163,6 +163,15 @@ impl Doer {
                     Response::builder().status(refusal.status()).body(full(refusal.body())).unwrap()
                 }
             },
+            "/held" => {
+                let (send, held) = tokio::sync::mpsc::channel(1);
+                let seen = self.seen.clone();
+                tokio::spawn(async move {
+                    seen.go.acquire().await.unwrap().forget();
+                    send.send(Bytes::from("held")).await.unwrap();
+                });
+                Response::builder().header("content-length", "4").body(Held(held).boxed()).unwrap()
+            }
             "/large" => Response::new(full(vec![b'x'; LARGE])),
             "/endless" => Response::new(Endless(Told(self.seen.clone())).boxed()),
             "/hints" => {
@@ -217,6 +226,19 @@ fn special(what: &str) -> Response<TestBody> {
         _ => with(404).body(full("")),
     };
     response.unwrap()
+}
+
+/// What a channel brings.
+struct Held(tokio::sync::mpsc::Receiver<Bytes>);
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = BoxError;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
 }
 
 /// Frames in a row; an error that says so is a panic.
