@@ -193,9 +193,8 @@ async fn objects(query: &str, state: &AdminState) -> Answer {
 async fn purge(body: &[u8], state: &AdminState, now: Time) -> Result<Answer, BadPurge> {
     let purge = asked::purge(body)?;
     let selectors = purge.selectors(&state.edge.sites)?;
-    let count = selectors.len();
     let result = purging::run(&state.edge.purges, selectors, purge.mode(), now).await;
-    let (status, body) = purging::report(result, count);
+    let (status, body) = purging::report(result, purge.count());
     Ok(json_reply(status, &body))
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use http::Uri;
 use ipnet::IpNet;
 
-use crate::config::{Config, Secret, Signed, SignedScheme};
+use crate::config::{Config, OriginKind, Secret, Signed, SignedScheme};
 use crate::edge::named::Named;
 use crate::edge::route::Sites;
 use crate::http::time::Time;
@@ -114,7 +114,7 @@ pub fn run(
         issued_at: Some(now.secs()),
     };
     ensure!(
-        claims.scope.contains(path),
+        claims.scope.contains(path, signer.origin),
         "--prefix {:?} does not cover the URL's path {path:?}",
         claims.scope.as_str()
     );
@@ -127,6 +127,7 @@ struct Signer {
     key_id: String,
     secret: Secret,
     param: String,
+    origin: OriginKind,
 }
 
 impl Signer {
@@ -136,7 +137,8 @@ impl Signer {
         };
         let secret = std::env::var(name).with_context(|| format!("--secret-env {name}"))?;
         ensure!(!secret.is_empty(), "--secret-env {name}: the variable is empty");
-        Ok(Self { key_id: key_id.clone(), secret: Secret::new(secret), param: args.param.clone() })
+        let (key_id, param) = (key_id.clone(), args.param.clone());
+        Ok(Self { key_id, secret: Secret::new(secret), param, origin: OriginKind::Http })
     }
 
     fn from_config(config: &Config, args: &SignArgs) -> anyhow::Result<Self> {
@@ -162,7 +164,8 @@ impl Signer {
         if let Some(longest) = table.max_lifetime {
             ensure!(args.expires_in <= longest, "--expires-in is longer than max_lifetime ({longest:?})");
         }
-        Ok(Self { key_id: key.id.clone(), secret: key.secret.clone(), param: table.param.clone() })
+        let origin = named.route.settings.origin;
+        Ok(Self { key_id: key.id.clone(), secret: key.secret.clone(), param: table.param.clone(), origin })
     }
 }
 

@@ -170,8 +170,9 @@ static TIMEOUTS: Table = table(
     "pool.timeouts",
     &[
         key("connect", Duration(10, 10 * MIN), Is(r#""2s""#), "TCP and TLS together."),
-        key("first_byte", Duration(10, HOUR), Is(r#""15s""#), "From the request's last byte to the response's head."),
+        key("first_byte", Duration(10, HOUR), Is(r#""30s""#), "From the request's last byte to the response's head."),
         key("idle", Duration(10, HOUR), Is(r#""15s""#), "The longest pause inside a response body."),
+        key("event_stream", Duration(10, DAY), Is(r#""5m""#), "The longest pause inside a `text/event-stream`, which may have nothing to say for a while; `idle` if that is longer."),
     ],
 );
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use crate::cache::invalidation::{Appended, InvalidationLog, MAX_TAG, Mode, NotDurable, Selector};
-use crate::config::{Admin, Secret};
+use crate::config::{Admin, OriginKind, Secret};
 use crate::http::bearer;
 use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
@@ -59,6 +59,12 @@ impl Purge {
         if self.soft { Mode::Soft } else { Mode::Hard }
     }
 
+    /// How many things it names.
+    pub fn count(&self) -> usize {
+        let lists = [&self.urls, &self.prefixes, &self.tags, &self.sites];
+        lists.iter().map(|list| list.len()).sum::<usize>() + usize::from(self.everything)
+    }
+
     /// What it selects.
     ///
     /// # Errors
@@ -66,13 +72,14 @@ impl Purge {
     pub fn selectors(&self, sites: &Sites) -> Result<Vec<Selector>, BadPurge> {
         let mut selectors = Vec::new();
         each("urls", &self.urls, &mut selectors, |url| {
-            Ok(Selector::url(&Named::parse(url, sites).map_err(|error| error.to_string())?.line()))
+            Ok(vec![Selector::url(&Named::parse(url, sites).map_err(|error| error.to_string())?.line())])
         })?;
         each("prefixes", &self.prefixes, &mut selectors, |url| prefix(url, sites))?;
         each("tags", &self.tags, &mut selectors, tag)?;
         each("sites", &self.sites, &mut selectors, |host| {
             let site = sites.site_id(&host.to_ascii_lowercase());
-            site.map(Selector::Site).ok_or_else(|| "is no host that a site lists".to_owned())
+            site.map(|site| vec![Selector::Site(site)])
+                .ok_or_else(|| "is no host that a site lists".to_owned())
         })?;
         if self.everything {
             selectors.push(Selector::Everything);
@@ -85,34 +92,48 @@ fn each(
     field: &str,
     values: &[String],
     selectors: &mut Vec<Selector>,
-    select: impl Fn(&str) -> Result<Selector, String>,
+    select: impl Fn(&str) -> Result<Vec<Selector>, String>,
 ) -> Result<(), BadPurge> {
     for (index, value) in values.iter().enumerate() {
-        let selector = select(value).map_err(|why| BadPurge { field: format!("{field}[{index}]"), why })?;
-        selectors.push(selector);
+        let selected = select(value).map_err(|why| BadPurge { field: format!("{field}[{index}]"), why })?;
+        selectors.extend(selected);
     }
     Ok(())
 }
 
-fn prefix(url: &str, sites: &Sites) -> Result<Selector, String> {
+/// What is below a prefix may be served by other rules than the prefix itself, from a pool of the other kind. It is
+/// purged in every spelling that keys of the site may have.
+fn prefix(url: &str, sites: &Sites) -> Result<Vec<Selector>, String> {
     if url.contains('?') {
         return Err("must have no query".to_owned());
     }
     if url.ends_with('*') {
         return Err("is a prefix as it is: leave the * away".to_owned());
     }
-    let named = Named::parse(url, sites).map_err(|error| error.to_string())?;
-    Ok(Selector::prefix(&[named.host.as_str().as_bytes(), named.target.path().as_bytes()].concat()))
+    let (host, target) = Named::read(url).map_err(|error| error.to_string())?;
+    if sites.find(host.name()).is_none() {
+        return Err(NameError::Unknown.to_string());
+    }
+    let mut spellings = Vec::new();
+    for origin in [OriginKind::Http, OriginKind::S3] {
+        let mut target = target.clone();
+        target.identify(origin);
+        let spelling = [host.as_str().as_bytes(), target.path().as_bytes()].concat();
+        if sites.has_origin(host.name(), origin) && !spellings.contains(&spelling) {
+            spellings.push(spelling);
+        }
+    }
+    Ok(spellings.iter().map(|spelling| Selector::prefix(spelling)).collect())
 }
 
-fn tag(tag: &str) -> Result<Selector, String> {
+fn tag(tag: &str) -> Result<Vec<Selector>, String> {
     if tag.is_empty() || tag.len() > MAX_TAG {
         return Err(format!("must have 1 to {MAX_TAG} bytes"));
     }
     if tag.trim() != tag || tag.chars().any(char::is_control) {
         return Err("must have no space around it and no control characters: no tag has".to_owned());
     }
-    Ok(Selector::tag(tag.as_bytes()))
+    Ok(vec![Selector::tag(tag.as_bytes())])
 }
 
 /// Purges; in effect for the next request when it returns.

@@ -8,7 +8,9 @@ use http::header::{FORWARDED, HOST, ORIGIN, VIA};
 use crate::cache::key::KeyHash;
 use crate::cache::object::{Meta, Object};
 use crate::cache::variants::Variants;
+use crate::config::OriginKind;
 use crate::http::vary::{self, SelectingKey};
+use crate::origin::s3;
 use crate::policy::{conditional, cors};
 
 use super::fields::Fields;
@@ -38,6 +40,7 @@ fn is_rewritten(name: &HeaderName, route: &Route) -> bool {
         || conditional::CONDITIONS.contains(name)
         || name.as_str().starts_with("x-forwarded-")
         || sets(&route.settings.headers.request, name)
+        || (route.settings.origin == OriginKind::S3 && s3::is_kept_back(name))
 }
 
 fn sets<T>(rules: &[(HeaderName, T)], name: &HeaderName) -> bool {

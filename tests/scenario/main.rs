@@ -37,6 +37,8 @@ mod purging;
 mod ranges;
 mod revalidation;
 mod routing;
+mod s3;
+mod s3_errors;
 mod signed;
 mod slice_versions;
 mod slices;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::Method;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Method};
 
 use super::asked::{self, Said};
 use super::producer::Producer;
@@ -15,6 +16,7 @@ use crate::edge::keyed::Keyed;
 use crate::edge::outgoing::Outgoing;
 use crate::edge::respond::Served;
 use crate::edge::worker::Worker;
+use crate::http::date;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
@@ -87,18 +89,21 @@ impl Slices {
     /// A response of the same version, and the offset its body begins at.
     async fn ask(&self, range: ByteRange) -> Result<(OriginResponse, u64), Broken> {
         let shared = &self.worker.shared;
-        let outgoing = self.outgoing.as_ref().map_err(|_| Broken::Origin)?;
+        let outgoing = self.outgoing.as_ref().map_err(|refusal| Broken::Unanswered(*refusal))?;
         let asked = shared.clock.now();
         let request = outgoing.more(range, self.manifest.etag());
-        let response = self.worker.client.fetch(outgoing.pool, request).await.map_err(|error| {
-            tracing::debug!(target: "seawall::origin", %error, "slices failed");
-            Broken::Origin
+        let response = self.worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+            tracing::debug!(target: "seawall::origin", error = %failed, "slices failed");
+            Broken::Unanswered(failed.refusal())
         })?;
         let length = http_body::Body::size_hint(&response.body).exact();
         match asked::judge(&self.manifest, range, response.status, &response.headers, length) {
             Said::Part if self.may_keep(outgoing, &response, asked) => Ok((response, range.first)),
             Said::Whole => Ok((response, 0)),
-            Said::Failed => Err(Broken::Origin),
+            Said::Failed => {
+                let retry_after = retry_after(&response.headers, shared.clock.now());
+                Err(Broken::Answered { status: response.status, retry_after })
+            }
             Said::Part | Said::Changed => {
                 shared.forget_changed(&self.key, &self.object);
                 Err(Broken::Changed)
@@ -118,4 +123,14 @@ impl Slices {
         };
         storable_slice(&exchange, &outgoing.route.settings.cache).is_ok()
     }
+}
+
+/// RFC 9110 §10.2.3, as seconds from now.
+fn retry_after(head: &HeaderMap, now: Time) -> Option<u32> {
+    let value = head.get(RETRY_AFTER)?.as_bytes().trim_ascii();
+    let seconds = match date::parse(value) {
+        Some(at) => at.since(now).as_secs(),
+        None => std::str::from_utf8(value).ok()?.parse().ok()?,
+    };
+    u32::try_from(seconds).ok()
 }

@@ -50,6 +50,10 @@ impl Worker {
                     let looked = lookup(keyed, &self.shared, self.shared.clock.now());
                     return self.fetch(keyed, looked, pending).await;
                 }
+                Err(Broken::Answered { status, retry_after }) => {
+                    return Err(Refused::as_origin(status, retry_after));
+                }
+                Err(Broken::Unanswered(refusal)) => return Err(refusal.into()),
                 Err(_) => return Err(Refusal::OriginBroken.into()),
             }
             if all_cached {
