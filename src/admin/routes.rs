@@ -204,9 +204,8 @@ async fn objects(query: &str, state: &AdminState) -> Answer {
 async fn purge(body: &[u8], state: &AdminState, now: Time) -> Result<Answer, BadPurge> {
     let purge = asked::purge(body)?;
     let selectors = purge.selectors(&state.edge.settings().sites)?;
-    let count = selectors.len();
     let result = state.edge.store.purge(selectors, purge.mode(), now).await;
-    let (status, body) = purge::report(result, count);
+    let (status, body) = purge::report(result, purge.count());
     Ok(json_reply(status, &body))
 }
 

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::StatusCode;
 use parking_lot::Mutex;
 
 use super::budget::Reserved;
+use crate::http::refusal::Refusal;
 
 /// Why a body will never be whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +22,17 @@ pub enum Broken {
     /// The origin's body ended early or was reset.
     #[error("the origin's body broke off")]
     Origin,
+    /// The origin answered with an error, and may have said in how many seconds to ask again.
+    #[error("the origin answered {status}")]
+    Answered {
+        /// Its status.
+        status: StatusCode,
+        /// Its Retry-After.
+        retry_after: Option<u32>,
+    },
+    /// The origin gave no answer.
+    #[error("the origin gave no answer: {}", .0.as_str())]
+    Unanswered(Refusal),
     /// The reader fell further behind than is kept of a body too large to keep.
     #[error("the reader fell behind")]
     Behind,

@@ -9,7 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use crate::config::{AccessLog, Config, HostPattern, Loaded, RouteSettings, Site, load_noting};
+use crate::config::{
+    AccessLog, Config, HostPattern, Loaded, Pool, RouteSettings, S3Style, Site, load_noting,
+};
+use crate::origin::s3;
 
 /// Checks the file at `path` against this process's environment and writes to standard output or standard error.
 ///
@@ -59,6 +62,7 @@ fn remarks(loaded: &Loaded) -> Vec<String> {
     for pool in config.pools.iter().filter(|pool| !pool.tls.verify) {
         warnings.push(format!("pool \"{}\" takes any certificate (tls.verify is false)", pool.name));
     }
+    config.pools.iter().for_each(|pool| about_s3(pool, &mut warnings));
     for (i, pool) in config.pools.iter().enumerate() {
         if !config.sites.iter().flat_map(routes).any(|route| route.pool.0 == i) {
             warnings.push(format!("pool \"{}\" is used by no site", pool.name));
@@ -87,6 +91,28 @@ fn about_site(site: &Site, warnings: &mut Vec<String>) {
             let (path, other) = (rule.path.as_str(), other.path.as_str());
             warnings
                 .push(format!("site \"{}\": rule {path} is never reached, {other} comes first", site.name));
+        }
+    }
+}
+
+fn about_s3(pool: &Pool, warnings: &mut Vec<String>) {
+    let Some(s3) = &pool.s3 else { return };
+    for member in &pool.members {
+        let (name, host) = (&pool.name, &member.host);
+        if let Some(bucket) = s3.bucket.as_ref().filter(|bucket| bucket.contains('.'))
+            && s3.style == S3Style::VirtualHost
+            && member.tls
+        {
+            warnings.push(format!(
+                "pool \"{name}\": no certificate for *.{host} covers {bucket}.{host}, since the bucket's name has a dot; \
+                 style = \"path\" avoids that"
+            ));
+        }
+        if let Some(region) = s3::region(host).filter(|region| *region != s3.region) {
+            warnings.push(format!(
+                "pool \"{name}\": {host} is an endpoint of region {region}, but region is \"{}\"",
+                s3.region
+            ));
         }
     }
 }

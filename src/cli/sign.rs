@@ -10,7 +10,7 @@ use http::Uri;
 use ipnet::IpNet;
 
 use super::ConfigFile;
-use crate::config::{Config, Secret, Signed, SignedScheme, show_duration};
+use crate::config::{Config, OriginKind, Secret, Signed, SignedScheme, show_duration};
 use crate::edge::request::resource_url::ResourceUrl;
 use crate::edge::settings::Settings;
 use crate::http::time::Time;
@@ -115,7 +115,7 @@ pub fn run(
         issued_at: Some(now.secs()),
     };
     ensure!(
-        claims.scope.contains(path),
+        claims.scope.contains(path, signer.origin),
         "--prefix {:?} does not cover the URL's path {path:?}",
         claims.scope.as_str()
     );
@@ -128,6 +128,7 @@ struct Signer {
     key_id: String,
     secret: Secret,
     param: String,
+    origin: OriginKind,
 }
 
 impl Signer {
@@ -135,7 +136,8 @@ impl Signer {
         let key_id = args.key_id.as_ref().context("--secret-env needs --key-id")?;
         let secret = std::env::var(name).with_context(|| format!("--secret-env {name}"))?;
         ensure!(!secret.is_empty(), "--secret-env {name}: the variable is empty");
-        Ok(Self { key_id: key_id.clone(), secret: Secret::new(secret), param: args.param.clone() })
+        let (key_id, param) = (key_id.clone(), args.param.clone());
+        Ok(Self { key_id, secret: Secret::new(secret), param, origin: OriginKind::Http })
     }
 
     fn from_config(config: &Config, args: &SignArgs) -> anyhow::Result<Self> {
@@ -166,7 +168,8 @@ impl Signer {
                 "--expires-in {asked} is longer than the max_lifetime of {longest_shown} that guards {path:?}"
             );
         }
-        Ok(Self { key_id: key.id.clone(), secret: key.secret.clone(), param: table.param.clone() })
+        let origin = named.route.settings.origin;
+        Ok(Self { key_id: key.id.clone(), secret: key.secret.clone(), param: table.param.clone(), origin })
     }
 }
 

@@ -36,7 +36,13 @@ fn settings(signed: Vec<Signed>) -> Arc<RouteSettings> {
         collapse: true,
         collapse_timeout: Duration::from_secs(10),
     };
-    Arc::new(RouteSettings { pool: PoolId(0), cache, headers: HeaderRules::default(), signed })
+    Arc::new(RouteSettings {
+        pool: PoolId(0),
+        origin: OriginKind::Http,
+        cache,
+        headers: HeaderRules::default(),
+        signed,
+    })
 }
 
 fn table(param: &str, key_ids: &[&str]) -> Signed {
@@ -120,6 +126,7 @@ fn visit(url: &Uri, cookie: Option<&str>) -> Option<String> {
         method: &Method::GET,
         host: &host,
         path,
+        origin: OriginKind::Http,
         path_token: carried.map(|carried| carried.token),
         query: url.query(),
         headers: &headers,

@@ -171,8 +171,9 @@ static TIMEOUTS: Table = table(
     "pool.timeouts",
     &[
         key("connect", Duration(10, 10 * MIN), Is(r#""2s""#), "How long connecting may take, TCP and TLS together."),
-        key("first_byte", Duration(10, HOUR), Is(r#""15s""#), "The longest time between the last byte of the request and the head of the response (504)."),
+        key("first_byte", Duration(10, HOUR), Is(r#""30s""#), "The longest time between the last byte of the request and the head of the response (504)."),
         key("idle", Duration(10, HOUR), Is(r#""15s""#), "The longest pause inside a response body; then the response is cut off."),
+        key("event_stream", Duration(10, DAY), Is(r#""5m""#), "The longest pause inside a `text/event-stream`, which may have nothing to say for a while; `idle` if that is longer."),
     ],
 );
 

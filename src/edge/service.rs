@@ -191,6 +191,7 @@ impl Worker {
             }
             Err(refused) => {
                 pending.record.refuse(refused.refusal);
+                pending.record.status = refused.status().as_u16();
                 refused.response(method, &node.name)
             }
         };

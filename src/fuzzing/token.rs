@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 
 use super::input::Input;
-use crate::config::{PathPattern, Secret, Signed, SignedKey, SignedScheme};
+use crate::config::{OriginKind, PathPattern, Secret, Signed, SignedKey, SignedScheme};
 use crate::http::time::Time;
 use crate::signed::{Change, Claims, SignedRequest, Verifiers, split_path_token, token};
 
@@ -51,7 +51,11 @@ fn opens_its_scope(verifiers: &Verifiers, claims: &Claims<'_>, token: &str, path
     let query = format!("a=1&token={token}&b=2");
     let none = HeaderMap::new();
     if let Ok(grant) = verifiers.verify(&request(path, None, Some(&query), &none), NOW) {
-        assert!(claims.scope.contains(path) && claims.key_id == "k" && NOW < Time::from_secs(claims.expires));
+        assert!(
+            claims.scope.contains(path, OriginKind::Http)
+                && claims.key_id == "k"
+                && NOW < Time::from_secs(claims.expires)
+        );
         assert!(claims.host.is_none_or(|host| host == "a.example"));
         assert_eq!(
             grant.changes.query,
@@ -63,7 +67,8 @@ fn opens_its_scope(verifiers: &Verifiers, claims: &Claims<'_>, token: &str, path
         let host = claims.host.is_none_or(|host| host == "a.example");
         let times = NOW < Time::from_secs(claims.expires)
             && claims.not_before.is_none_or(|at| NOW >= Time::from_secs(at));
-        let opens = claims.key_id == "k" && client && host && times && claims.scope.contains(path);
+        let opens =
+            claims.key_id == "k" && client && host && times && claims.scope.contains(path, OriginKind::Http);
         assert!(!opens || token.len() > 4096, "a sound token does not open {path}");
     }
 }
@@ -86,5 +91,14 @@ fn request<'a>(
     headers: &'a HeaderMap,
 ) -> SignedRequest<'a> {
     let client = IpAddr::from([192, 0, 2, 1]);
-    SignedRequest { method: &Method::GET, host: "a.example", path, path_token, query, headers, client }
+    SignedRequest {
+        method: &Method::GET,
+        host: "a.example",
+        path,
+        origin: OriginKind::Http,
+        path_token,
+        query,
+        headers,
+        client,
+    }
 }

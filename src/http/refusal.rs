@@ -91,6 +91,8 @@ refusals! {
     OriginCredentials = BAD_GATEWAY, "origin_credentials";
     /// S3 refused the edge itself (signature, clock, policy).
     OriginRefused = BAD_GATEWAY, "origin_refused";
+    /// A member answered with an error, and part of what was asked for is cached: the client gets that status.
+    OriginFailed = BAD_GATEWAY, "origin_failed";
     /// A response head whose meaning is doubtful: framing, status, repeated lengths.
     OriginAmbiguous = BAD_GATEWAY, "origin_ambiguous";
     /// All members are out and the breaker is open.
@@ -108,7 +110,11 @@ refusals! {
 impl Refusal {
     /// The body: one line that names the status and the reason code and nothing else.
     pub fn body(self) -> String {
-        let status = self.status();
+        self.body_with(self.status())
+    }
+
+    /// As [`Refusal::body`], where another status is answered than the refusal's own.
+    pub fn body_with(self, status: StatusCode) -> String {
         format!("{} {}: {}\n", status.as_u16(), status.canonical_reason().unwrap_or("Error"), self.as_str())
     }
 }

@@ -18,6 +18,15 @@ pub fn path(path: &str) -> Cow<'_, str> {
     Cow::Owned(respelled(path, true))
 }
 
+/// The path with repeated slashes as one, as many origins read it, if it has any; to S3 they are part of a key.
+pub fn merged(path: &str) -> Option<String> {
+    path.contains("//").then(|| {
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+        format!("/{}{end}", segments.join("/"))
+    })
+}
+
 /// A pattern for such paths. Its author may have escaped what need not be escaped, and in lower case.
 pub fn pattern(pattern: &str) -> Cow<'_, str> {
     if memchr::memchr(b'%', pattern.as_bytes()).is_none() {
@@ -85,6 +94,14 @@ mod tests {
         ] {
             assert_eq!(pattern(given), read, "{given}");
         }
+    }
+
+    #[test]
+    fn repeated_slashes() {
+        for (given, read) in [("//a", "/a"), ("/a//b///", "/a/b/"), ("//", "/")] {
+            assert_eq!(merged(given).as_deref(), Some(read), "{given}");
+        }
+        assert_eq!(merged("/a/b/"), None);
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::header;
 use smallvec::SmallVec;
 
 use super::body::{Hold, OriginBody, describe};
@@ -78,6 +79,19 @@ impl Fetch<'_> {
         body: &mut Unsent,
         tried: &mut Tried,
     ) -> Result<OriginResponse, FetchError> {
+        let response = self.answer(body, tried).await?;
+        let Some(s3) = &self.pool.s3 else { return Ok(response) };
+        let Some(template) = self.template.asking_why(response.status) else {
+            return s3.tidy(response).await;
+        };
+        let why = Fetch { template: &template, ..*self };
+        let told = s3.tidy(why.answer(&mut None, tried).await?).await?;
+        let is_there = told.status.is_success() || told.status == http::StatusCode::RANGE_NOT_SATISFIABLE;
+        if is_there { s3.tidy(response).await } else { Ok(told) }
+    }
+
+    /// What the last attempt brought.
+    async fn answer(&self, body: &mut Unsent, tried: &mut Tried) -> Result<OriginResponse, FetchError> {
         let retry = &self.pool.config.retry;
         let replayable = is_replayable(self.template.method(), body.is_none());
         let streams = body.is_some();
@@ -112,11 +126,7 @@ impl Fetch<'_> {
             }
             tokio::time::sleep(wait.unwrap_or_else(|| backoff(retry.backoff, made))).await;
         }
-        let response = last.unwrap_or_else(|| Err(FetchError::Unavailable(self.pool.name.clone())))?;
-        match &self.pool.s3 {
-            Some(s3) => s3.tidy(response).await,
-            None => Ok(response),
-        }
+        last.unwrap_or_else(|| Err(FetchError::Unavailable(self.pool.name.clone())))
     }
 
     /// Whether another attempt is worth making, and when, if the origin said so. What is still `unsent`, body
@@ -325,12 +335,25 @@ impl Fetch<'_> {
             Hold { leave, connection: answer.connection, reusable: answer.reusable, home, place: None };
         let (body, tunnel) = match upgraded {
             Some(upgraded) => (OriginBody::empty(), Some(OriginTunnel::new(upgraded, hold))),
-            None => (OriginBody::new(incoming, self.pool.config.timeouts.idle, hold), None),
+            None => (OriginBody::new(incoming, self.longest_pause(&head.headers), hold), None),
         };
         let (pool, first_byte) = (self.pool.name.clone(), Some(answer.first_byte));
         let trip = Trip { pool, member, attempts, first_byte, error: None, request_id: None };
-        let (status, version, headers) = (head.status, head.version, head.headers);
+        let (status, version, mut headers) = (head.status, head.version, head.headers);
+        // It advertises the origin's own endpoint, as if that were the client's (RFC 7838 §2).
+        headers.remove(header::ALT_SVC);
         Ok(OriginResponse { status, version, headers, body, tunnel, trip })
+    }
+
+    /// In a body with this head. An event stream says nothing while nothing happens.
+    fn longest_pause(&self, head: &http::HeaderMap) -> Duration {
+        let timeouts = &self.pool.config.timeouts;
+        let media =
+            head.get(header::CONTENT_TYPE).and_then(|value| value.as_bytes().split(|b| *b == b';').next());
+        match media.is_some_and(|media| media.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")) {
+            true => timeouts.idle.max(timeouts.event_stream),
+            false => timeouts.idle,
+        }
     }
 
     /// Whether a status speaks against its member. S3 throttles by prefix and fails by object: its statuses say

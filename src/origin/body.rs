@@ -27,7 +27,13 @@ const LONG: Duration = Duration::from_millis(500);
 /// A body that ends early, is reset, or pauses for longer than `pool.timeouts.idle` ends in an error. Read to
 /// its end, its connection serves the next request unless its own end was that end; dropped before, the connection is
 /// closed.
-pub struct OriginBody(Option<Box<Live>>);
+pub struct OriginBody(Inner);
+
+enum Inner {
+    /// Made here, and not yet handed on.
+    Once(Option<Bytes>),
+    Live(Box<Live>),
+}
 
 struct Live {
     incoming: Incoming,
@@ -58,7 +64,19 @@ pub(super) struct Hold {
 impl OriginBody {
     /// No bytes.
     pub(super) fn empty() -> Self {
-        Self(None)
+        Self(Inner::Once(None))
+    }
+
+    /// These bytes, which no member has sent.
+    pub(super) fn once(bytes: Bytes) -> Self {
+        Self(Inner::Once(Some(bytes)))
+    }
+
+    fn live(&mut self) -> Option<&mut Live> {
+        match &mut self.0 {
+            Inner::Once(_) => None,
+            Inner::Live(live) => Some(live),
+        }
     }
 
     pub(super) fn new(incoming: Incoming, idle: Duration, hold: Hold) -> Self {
@@ -75,7 +93,7 @@ impl OriginBody {
             hold: Some(hold),
         };
         live.release_at_end();
-        Self(Some(Box::new(live)))
+        Self(Inner::Live(Box::new(live)))
     }
 
     /// Reads the body of up to `most` bytes now, if its length is known and it comes within `patience`: until its
@@ -84,13 +102,13 @@ impl OriginBody {
     /// # Errors
     /// The body broke off. What is late is no error.
     pub(super) async fn read_ahead(&mut self, most: u64, patience: Duration) -> Result<(), BodyError> {
-        let Some(live) = self.0.as_deref_mut() else { return Ok(()) };
+        let Some(live) = self.live() else { return Ok(()) };
         tokio::time::timeout(patience, live.read_whole(most)).await.unwrap_or(Ok(()))
     }
 
     /// The first `most` bytes, as far as they come within `patience`. They stay where they are.
     pub(super) async fn peek(&mut self, most: usize, patience: Duration) -> Vec<u8> {
-        let Some(live) = self.0.as_deref_mut() else { return Vec::new() };
+        let Some(live) = self.live() else { return Vec::new() };
         // Late is as good as cut off: what has come counts.
         let _ = tokio::time::timeout(patience, live.read_some(most)).await;
         let mut seen = Vec::new();
@@ -102,7 +120,7 @@ impl OriginBody {
 
     /// Gives `place` up with the last byte, or now if that has come.
     pub(super) fn keep(&mut self, place: Place) {
-        if let Some(hold) = self.0.as_mut().and_then(|live| live.hold.as_mut()) {
+        if let Some(hold) = self.live().and_then(|live| live.hold.as_mut()) {
             hold.place = Some(place);
         }
     }
@@ -200,7 +218,10 @@ impl Body for OriginBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(live) = self.get_mut().0.as_deref_mut() else { return Poll::Ready(None) };
+        let live = match &mut self.get_mut().0 {
+            Inner::Once(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Live(live) => live,
+        };
         if live.failed {
             return Poll::Ready(None);
         }
@@ -211,12 +232,17 @@ impl Body for OriginBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let over = |live: &Live| live.failed || (live.ahead.is_empty() && live.incoming.is_end_stream());
-        self.0.as_deref().is_none_or(over)
+        match &self.0 {
+            Inner::Once(bytes) => bytes.is_none(),
+            Inner::Live(live) => live.failed || (live.ahead.is_empty() && live.incoming.is_end_stream()),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let Some(live) = &self.0 else { return SizeHint::with_exact(0) };
+        let live = match &self.0 {
+            Inner::Once(bytes) => return SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Inner::Live(live) => live,
+        };
         let ahead: usize = live.ahead.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
         let rest = live.incoming.size_hint();
         match rest.exact() {

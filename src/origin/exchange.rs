@@ -155,7 +155,9 @@ impl Head {
         if let Some(callback) = self.on_informational.clone() {
             hyper::ext::on_informational(&mut request, move |response| {
                 if response.status() != StatusCode::CONTINUE {
-                    callback(response.status(), response.headers());
+                    let mut headers = response.headers().clone();
+                    headers.remove(header::ALT_SVC);
+                    callback(response.status(), &headers);
                 }
             });
         }

@@ -83,7 +83,12 @@ async fn check(pool: &Pool, connections: &Arc<Connections>, member: &Arc<Member>
         upgrade: None,
         on_informational: None,
     };
-    let timeouts = Timeouts { connect: checks.timeout, first_byte: checks.timeout, idle: checks.timeout };
+    let timeouts = Timeouts {
+        connect: checks.timeout,
+        first_byte: checks.timeout,
+        idle: checks.timeout,
+        event_stream: checks.timeout,
+    };
     let mut body = None;
     let asked = exchange(connections, member, pool.config.protocol, &timeouts, &head, &mut body, true);
     match tokio::time::timeout(checks.timeout, asked).await {

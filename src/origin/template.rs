@@ -50,7 +50,8 @@ impl Template {
                 headers,
                 trailers: false,
                 upgrade: None,
-                on_informational: request.on_informational,
+                // S3 has nothing to hint at, and who is behind is not shown.
+                on_informational: None,
             };
             return Ok((Template::S3 { plan, head }, None));
         }
@@ -94,6 +95,38 @@ impl Template {
             Template::S3 { plan: Plan::Send(object), .. } => Some(object),
             _ => None,
         }
+    }
+
+    /// What to ask when S3's answer to a HEAD may mean a missing object as well as wrong credentials or a missing
+    /// bucket: only the answer to a GET has a page that says which. None where there is nothing to find out, and
+    /// for a URL that the client has signed, which is good for HEAD alone.
+    pub(super) fn asking_why(&self, status: http::StatusCode) -> Option<Self> {
+        let Template::S3 { plan: Plan::Send(object), head } = self else { return None };
+        let unclear = head.method == http::Method::HEAD && matches!(status.as_u16(), 400 | 403 | 404);
+        if !unclear || object.is_presigned() {
+            return None;
+        }
+        let mut headers = head.headers.clone();
+        for name in [
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::IF_MODIFIED_SINCE,
+            header::IF_UNMODIFIED_SINCE,
+            header::IF_RANGE,
+        ] {
+            headers.remove(name);
+        }
+        headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-0"));
+        let head = Head {
+            method: http::Method::GET,
+            target: head.target.clone(),
+            host: head.host.clone(),
+            headers,
+            trailers: false,
+            upgrade: None,
+            on_informational: None,
+        };
+        Some(Template::S3 { plan: Plan::Send(object.clone()), head })
     }
 
     /// The head for this member; for S3 signed now, since a signature has a time.

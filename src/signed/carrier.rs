@@ -168,6 +168,7 @@ mod tests {
                 method: &Method::GET,
                 host: "h",
                 path: "/",
+                origin: crate::config::OriginKind::Http,
                 path_token: *path_token,
                 query: *query,
                 headers: &headers,

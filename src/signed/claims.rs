@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
+use crate::config::OriginKind;
+use crate::http::uniform;
 use crate::http::uri::normalise_path;
 
 /// The claims of a token. Times are seconds since the Unix epoch.
@@ -67,9 +69,13 @@ impl<'a> Scope<'a> {
     /// Whether `path`, in the edge's normal form, is inside.
     ///
     /// The signer may have written unreserved characters percent-encoded or hex digits in lower case;
-    /// that is the same path (RFC 3986 §6.2.2).
-    pub fn contains(&self, path: &str) -> bool {
+    /// that is the same path (RFC 3986 §6.2.2). Where paths are S3 keys, so is any other spelling of the key.
+    pub fn contains(&self, path: &str, origin: OriginKind) -> bool {
         let Ok(normal) = normalise_path(self.as_str()) else { return false };
+        let (normal, path) = match origin {
+            OriginKind::Http => (normal, Cow::Borrowed(path)),
+            OriginKind::S3 => (uniform::path(&normal).into_owned().into(), uniform::path(path)),
+        };
         match self {
             Scope::Path(_) => normal == path,
             Scope::Prefix(_) => path.strip_prefix(&*normal).is_some_and(|rest| !climbs(rest)),
@@ -281,7 +287,7 @@ mod tests {
             (Scope::Prefix("/a/"), "/a/x..y%2Fb", true),
             (Scope::Prefix("/"), "/anything", true),
         ] {
-            assert_eq!(scope.contains(path), inside, "{scope:?} {path}");
+            assert_eq!(scope.contains(path, OriginKind::Http), inside, "{scope:?} {path}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::config::OriginKind;
 use crate::http::time::Time;
 
 /// The parts of a request that a credential may be bound to, after normalisation and routing.
@@ -17,6 +18,8 @@ pub struct SignedRequest<'a> {
     pub host: &'a str,
     /// The normalised, percent-encoded path by which the request was routed: without the path token.
     pub path: &'a str,
+    /// What answers, which decides when that is the path that was signed.
+    pub origin: OriginKind,
     /// What [`super::split_path_token`] took from the path, if anything.
     pub path_token: Option<&'a str>,
     /// The query as received, without `?`.

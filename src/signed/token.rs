@@ -128,7 +128,7 @@ fn split(token: &[u8]) -> Option<(&str, &str, &str)> {
 }
 
 fn check_binding(claims: &Claims<'_>, request: &SignedRequest<'_>) -> Result<(), DenyReason> {
-    if !claims.scope.contains(request.path) {
+    if !claims.scope.contains(request.path, request.origin) {
         return Err(DenyReason::WrongPath);
     }
     if claims.host.is_some_and(|host| host != without_port(request.host)) {

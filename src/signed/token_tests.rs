@@ -6,7 +6,7 @@ use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{PathPattern, Secret, SignedKey, SignedScheme};
+use crate::config::{OriginKind, PathPattern, Secret, SignedKey, SignedScheme};
 use crate::http::uri::normalise_path;
 use crate::signed::Scope;
 
@@ -47,6 +47,7 @@ fn request<'a>(path_token: &'a str, headers: &'a HeaderMap) -> SignedRequest<'a>
         method: &Method::GET,
         host: "photos.example.com",
         path: "/a",
+        origin: OriginKind::Http,
         path_token: Some(path_token),
         query: None,
         headers,

@@ -79,7 +79,7 @@ impl Verifiers {
 }
 
 /// Whether the table guards a normalised path. An escaped slash is another path to us and the same key to S3
-/// (`/private%2Fa`), so each reading counts.
+/// (`/private%2Fa`), and repeated slashes are one to many origins, so each reading counts.
 pub fn guards(table: &config::Signed, path: &str) -> bool {
     lists(&patterns(table), path)
 }
@@ -90,8 +90,10 @@ fn patterns(table: &config::Signed) -> Vec<PathPattern> {
 
 fn lists(patterns: &[PathPattern], path: &str) -> bool {
     let listed = |path: &str| patterns.iter().any(|pattern| pattern.matches(path));
+    let uniform = uniform::path(path);
     listed(path)
-        || listed(&uniform::path(path))
+        || listed(&uniform)
+        || uniform::merged(&uniform).is_some_and(|merged| listed(&merged))
         || (path.contains('%') && listed(&percent_decode_str(path).decode_utf8_lossy()))
 }
 
@@ -104,7 +106,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
-    use crate::config::{Secret, Signed, SignedKey};
+    use crate::config::{OriginKind, Secret, Signed, SignedKey};
     use crate::signed::{Change, Claims, Scope, token};
 
     const NOW: Time = Time::from_secs(1000);
@@ -131,6 +133,7 @@ mod tests {
             method: &Method::GET,
             host: "photos.example.com",
             path,
+            origin: OriginKind::Http,
             path_token: None,
             query: Some(query),
             headers,
@@ -148,7 +151,9 @@ mod tests {
         let public = Grant { key_id: None, expires: None, changes: Changes::default() };
         assert_eq!(verify(&tables, "/open", "token=v1.x.y", &headers), Ok(public.clone()));
         assert_eq!(verify(&[], "/private/a", "token=x", &headers), Ok(public));
-        for guarded in ["/private/a", "/private%2Fa", "/private%2fa"] {
+        for guarded in
+            ["/private/a", "/private%2Fa", "/private%2fa", "//private/a", "/private//a", "/%2Fprivate/a"]
+        {
             assert_eq!(verify(&tables, guarded, "a=1", &headers), Err(DenyReason::Missing), "{guarded}");
         }
         for pattern in ["/private$/*", "/private%24/*"] {

@@ -41,6 +41,8 @@ mod ranges;
 mod reason_codes;
 mod revalidation;
 mod routing;
+mod s3;
+mod s3_errors;
 mod signed;
 mod slice_versions;
 mod slices;

@@ -147,3 +147,36 @@ fn a_wrong_file_gives_its_errors_and_a_failure() {
     ];
     assert_eq!(said.err.lines().collect::<Vec<_>>(), errors);
 }
+
+#[test]
+fn an_s3_pool_that_cannot_be_meant_is_remarked_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = |members: &str, s3: &str| {
+        let text = format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n[[site]]\nhosts = [\"a\"]\npool = \"p\"\n\
+             [[pool]]\nname = \"p\"\nmembers = [{{ url = \"{members}\" }}]\n[pool.s3]\n{s3}\n"
+        );
+        let said = said(folder.path(), &text);
+        said.err.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let amazon = "https://s3.eu-west-1.amazonaws.com";
+    let here = "bucket = \"b\"\nregion = \"eu-west-1\"";
+    assert!(warnings(amazon, here).is_empty());
+    for endpoint in ["s3.eu-west-1", "s3-eu-west-1", "s3.dualstack.eu-west-1", "s3-fips.eu-west-1"] {
+        let said =
+            warnings(&format!("https://{endpoint}.amazonaws.com"), "bucket = \"b\"\nregion = \"us-east-1\"");
+        let expected = format!(
+            "warning: pool \"p\": {endpoint}.amazonaws.com is an endpoint of region eu-west-1, but region is \"us-east-1\""
+        );
+        assert_eq!(said, [expected]);
+    }
+    assert!(warnings("https://s3.amazonaws.com", here).is_empty(), "which is of no region");
+    assert!(warnings("https://minio.example", here).is_empty());
+    let dotted = "bucket = \"a.b\"\nregion = \"eu-west-1\"\nstyle = \"virtual-host\"";
+    let said = warnings(amazon, dotted);
+    assert!(said.len() == 1 && said[0].contains("a.b.s3.eu-west-1.amazonaws.com"), "{said:?}");
+    assert!(warnings("http://s3.example", dotted).is_empty(), "there is no certificate");
+    assert!(warnings(amazon, &dotted.replace("virtual-host", "path")).is_empty());
+    let said = warnings(amazon, "bucket = \"b\"\nregion = \"\"");
+    assert!(said.len() == 1 && said[0].contains("edge.toml:11: \"pool.s3.region\" is empty"), "{said:?}");
+}

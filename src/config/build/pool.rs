@@ -202,6 +202,7 @@ fn timeouts(section: Section<'_>) -> Timeouts {
         connect: section.duration("connect"),
         first_byte: section.duration("first_byte"),
         idle: section.duration("idle"),
+        event_stream: section.duration("event_stream"),
     }
 }
 

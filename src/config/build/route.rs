@@ -9,11 +9,13 @@ use crate::config::error::nearest;
 use crate::config::node::{Node, quoted};
 use crate::config::section::Section;
 use crate::config::units::parse_duration;
-use crate::config::{CacheRules, PoolId, QueryKey, RouteSettings};
+use crate::config::{CacheRules, OriginKind, PoolId, QueryKey, RouteSettings};
 
 pub(super) fn of_site(site: Section<'_>, pools: &[Named]) -> RouteSettings {
+    let pool = pool(site, pools).unwrap_or(PoolId(0));
     RouteSettings {
-        pool: pool(site, pools).unwrap_or(PoolId(0)),
+        pool,
+        origin: origin(pool, pools),
         cache: cache(site.section("cache")),
         headers: headers(site.section("headers"), None),
         signed: signed::all(site),
@@ -28,8 +30,10 @@ pub(super) fn of_rule(
     pools: &[Named],
 ) -> RouteSettings {
     let overlaid = |key| rule.section(key).over(site.section(key));
+    let pool = pool(rule, pools).unwrap_or(under.pool);
     RouteSettings {
-        pool: pool(rule, pools).unwrap_or(under.pool),
+        pool,
+        origin: origin(pool, pools),
         cache: cache(overlaid("cache")),
         headers: headers(overlaid("headers"), Some(&under.headers)),
         signed: match rule.node("signed") {
@@ -48,6 +52,13 @@ fn pool(section: Section<'_>, pools: &[Named]) -> Option<PoolId> {
         section.nearest("pool", message, nearest(&name, known));
     }
     found.map(PoolId)
+}
+
+fn origin(pool: PoolId, pools: &[Named]) -> OriginKind {
+    match pools.get(pool.0).is_some_and(|named| named.pool.s3.is_some()) {
+        true => OriginKind::S3,
+        false => OriginKind::Http,
+    }
 }
 
 fn cache(section: Section<'_>) -> CacheRules {

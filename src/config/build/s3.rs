@@ -10,6 +10,12 @@ pub(super) fn s3(section: Section<'_>) -> S3 {
             section.error(key, format!("\"pool.s3.{key}\" is no {key}: {}", section.shown(key)));
         }
     }
+    if section.node("region").is_some() && section.filled("region").is_none() && section.is_sound("region") {
+        section.error(
+            "region",
+            "\"pool.s3.region\" is empty; services without regions mostly take \"us-east-1\"",
+        );
+    }
     let prefix = section.text("prefix").unwrap_or_default();
     let index = section.filled("index");
     if prefix.starts_with('/') {

@@ -96,6 +96,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// The longest pause inside a response body.
     pub idle: Duration,
+    /// The longest pause inside a `text/event-stream`, if longer than `idle`.
+    pub event_stream: Duration,
 }
 
 /// `[pool.retry]`

@@ -12,12 +12,23 @@ use super::{PoolId, Signed};
 pub struct RouteSettings {
     /// Where misses go.
     pub pool: PoolId,
+    /// Follows from the pool's kind.
+    pub origin: OriginKind,
     /// `[site.cache]`
     pub cache: CacheRules,
     /// `[site.headers]`
     pub headers: HeaderRules,
     /// `[[site.signed]]`; empty is public, otherwise one of them must be satisfied.
     pub signed: Vec<Signed>,
+}
+
+/// What kind of pool answers. It decides when two paths name the same resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginKind {
+    /// Paths are the same if they are spelled alike once they are normalised: to RFC 3986 §2.2 `+` and `%2B` differ.
+    Http,
+    /// Paths are the same if they decode to the same bytes, which are the object's key.
+    S3,
 }
 
 /// `[site.cache]`

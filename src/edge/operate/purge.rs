@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use crate::cache::invalidation::{Appended, MAX_TAG, Mode, NotDurable, Selector, separates_tags};
+use crate::config::OriginKind;
 use crate::edge::request::resource_url::{ResourceUrl, UrlError};
 use crate::edge::request::route::Sites;
 use crate::edge::request::sanitize::Incoming;
@@ -56,6 +57,12 @@ impl Purge {
         if self.soft { Mode::Soft } else { Mode::Hard }
     }
 
+    /// How many things it names.
+    pub fn count(&self) -> usize {
+        let lists = [&self.urls, &self.prefixes, &self.tags, &self.sites];
+        lists.iter().map(|list| list.len()).sum::<usize>() + usize::from(self.everything)
+    }
+
     /// What it selects.
     ///
     /// # Errors
@@ -65,7 +72,8 @@ impl Purge {
         each("urls", &self.urls, &mut selectors, |url| match asterisk::read(url)? {
             Asked::Prefix(url) => prefix(url, sites),
             Asked::Url(url) => {
-                Ok(Selector::url(&ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?.line()))
+                let resource = ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?;
+                Ok(vec![Selector::url(&resource.line())])
             }
         })?;
         each("prefixes", &self.prefixes, &mut selectors, |url| prefix(url, sites))?;
@@ -74,7 +82,8 @@ impl Purge {
         })?;
         each("sites", &self.sites, &mut selectors, |host| {
             let site = sites.site_id(&host.to_ascii_lowercase());
-            site.map(Selector::Site).ok_or_else(|| "must be a host that a site lists".to_owned())
+            site.map(|site| vec![Selector::Site(site)])
+                .ok_or_else(|| "must be a host that a site lists".to_owned())
         })?;
         if self.everything {
             selectors.push(Selector::Everything);
@@ -87,25 +96,39 @@ fn each(
     field: &str,
     values: &[String],
     selectors: &mut Vec<Selector>,
-    select: impl Fn(&str) -> Result<Selector, String>,
+    select: impl Fn(&str) -> Result<Vec<Selector>, String>,
 ) -> Result<(), BadPurge> {
     for (index, value) in values.iter().enumerate() {
-        let selector = select(value).map_err(|why| BadPurge { field: format!("{field}[{index}]"), why })?;
-        selectors.push(selector);
+        let selected = select(value).map_err(|why| BadPurge { field: format!("{field}[{index}]"), why })?;
+        selectors.extend(selected);
     }
     Ok(())
 }
 
-fn prefix(url: &str, sites: &Sites) -> Result<Selector, String> {
+/// What is below a prefix may be served by other rules than the prefix itself, from a pool of the other kind. It is
+/// purged in every spelling that keys of the site may have.
+fn prefix(url: &str, sites: &Sites) -> Result<Vec<Selector>, String> {
     let (Asked::Prefix(url) | Asked::Url(url)) = asterisk::read(url)?;
     if let Some((path, _)) = url.split_once('?') {
         return Err(format!("must have no query: {path} takes every query"));
     }
-    let resource = ResourceUrl::parse(url, sites).map_err(|error| error.to_string())?;
-    Ok(Selector::prefix(&[resource.host.as_str().as_bytes(), resource.target.path().as_bytes()].concat()))
+    let (host, target) = ResourceUrl::read(url).map_err(|error| error.to_string())?;
+    if sites.find(host.name()).is_none() {
+        return Err(UrlError::Unknown.to_string());
+    }
+    let mut spellings = Vec::new();
+    for origin in [OriginKind::Http, OriginKind::S3] {
+        let mut target = target.clone();
+        target.identify(origin);
+        let spelling = [host.as_str().as_bytes(), target.path().as_bytes()].concat();
+        if sites.has_origin(host.name(), origin) && !spellings.contains(&spelling) {
+            spellings.push(spelling);
+        }
+    }
+    Ok(spellings.iter().map(|spelling| Selector::prefix(spelling)).collect())
 }
 
-fn tag(tag: &str) -> Result<Selector, String> {
+fn tag(tag: &str) -> Result<Vec<Selector>, String> {
     if tag.is_empty() || tag.len() > MAX_TAG {
         return Err(format!("must have 1 to {MAX_TAG} bytes"));
     }
@@ -117,7 +140,7 @@ fn tag(tag: &str) -> Result<Selector, String> {
             "must have no comma and no space: they stand between tags, so name each on its own".to_owned()
         );
     }
-    Ok(Selector::tag(tag.as_bytes()))
+    Ok(vec![Selector::tag(tag.as_bytes())])
 }
 
 /// `PURGE /path` purges that URL, `PURGE /path/*` what begins so; with `Purge-Soft: 1` softly.

@@ -79,6 +79,7 @@ pub fn authorize(routed: Routed, now: Time) -> Result<Authorized, Box<Denied>> {
         method: &incoming.method,
         host: incoming.host.name(),
         path: incoming.target.path(),
+        origin: route.settings.origin,
         path_token: incoming.path_token.as_deref(),
         query: incoming.target.query(),
         headers: &incoming.headers,

@@ -8,12 +8,12 @@ use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, I
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::cache::store::{Moment, Store};
-use crate::config::PoolId;
+use crate::config::{OriginKind, PoolId};
 use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
-use crate::origin::{OnInformational, OriginRequest, RequestBody};
+use crate::origin::{OnInformational, OriginRequest, RequestBody, s3};
 use crate::policy::conditional;
 use crate::policy::key::{CacheUse, keyed_query};
 use crate::server::Hints;
@@ -189,6 +189,10 @@ fn fields(keyed: &Keyed) -> Result<HeaderMap, Refusal> {
             Some(value) => drop(headers.insert(name, value.clone())),
             None => drop(headers.remove(name)),
         }
+    }
+    // What is not sent has no say in what is stored (RFC 9111 §3.5), nor in how it varies.
+    if route.settings.origin == OriginKind::S3 {
+        s3::strip_request(&mut headers);
     }
     Ok(headers)
 }

@@ -51,6 +51,15 @@ impl ResourceUrl {
     /// # Errors
     /// It is none, or no site has its host.
     pub fn parse(url: &str, sites: &Sites) -> Result<Self, UrlError> {
+        let (host, target) = Self::read(url)?;
+        Self::of(host, target, sites)
+    }
+
+    /// The host, and the target before it is known who serves it.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn read(url: &str) -> Result<(Host, Target), UrlError> {
         if url.contains('#') {
             return Err(UrlError::Fragment);
         }
@@ -67,15 +76,16 @@ impl ResourceUrl {
         let host = Host::parse(authority.as_bytes(), scheme).map_err(|_| UrlError::Host)?.without_port();
         let given = uri.path_and_query().cloned().unwrap_or(http::uri::PathAndQuery::from_static("/"));
         let target = Target::new(given).map_err(|_| UrlError::Target)?;
-        Self::of(host, target, sites)
+        Ok((host, target))
     }
 
     /// From what a request named.
     ///
     /// # Errors
     /// No site has its host.
-    pub fn of(host: Host, target: Target, sites: &Sites) -> Result<Self, UrlError> {
+    pub fn of(host: Host, mut target: Target, sites: &Sites) -> Result<Self, UrlError> {
         let route = sites.route_of(host.name(), target.routed_path()).ok_or(UrlError::Unknown)?;
+        target.identify(route.settings.origin);
         Ok(Self { route: Arc::clone(route), host, target })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::invalidation;
-use crate::config::{HostPattern, PathPattern, RouteSettings, Rule, Site};
+use crate::config::{HostPattern, OriginKind, PathPattern, RouteSettings, Rule, Site};
 use crate::http::refusal::Refusal;
 use crate::http::uniform;
 use crate::signed::{PathToken, Verifiers, split_path_token};
@@ -43,11 +43,8 @@ impl Served {
     /// reading is guarded.
     fn route(&self, path: &str) -> &Arc<Route> {
         let route = self.rule(path);
-        if !self.guarded || !path.contains("//") {
-            return route;
-        }
-        let merged = path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/");
-        let other = self.rule(&format!("/{merged}"));
+        let Some(merged) = uniform::merged(path).filter(|_| self.guarded) else { return route };
+        let other = self.rule(&merged);
         if route.verifiers.is_public() { other } else { route }
     }
 }
@@ -126,6 +123,15 @@ impl Sites {
         Some(self.sites.get(self.find(host)?)?.route(routed_path))
     }
 
+    /// Whether some path of a host's site is answered by such a pool.
+    pub fn has_origin(&self, host: &str, origin: OriginKind) -> bool {
+        let served = self.find(host).and_then(|index| self.sites.get(index));
+        served.is_some_and(|served| {
+            let rules = served.rules.iter().map(|(_, route)| route);
+            rules.chain([&served.base]).any(|route| route.settings.origin == origin)
+        })
+    }
+
     /// What purges call the site that lists this host, written as in the configuration.
     pub fn site_id(&self, host: &str) -> Option<u64> {
         let index = match (host, host.strip_prefix("*.")) {
@@ -180,6 +186,7 @@ pub fn route(mut incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> 
         incoming.target.set_path(path).map_err(|refusal| Unrouted { refusal, site: Some(index as u16) })?;
     }
     let route = Arc::clone(served.route(incoming.target.routed_path()));
+    incoming.target.identify(route.settings.origin);
     Ok(Routed { incoming, route })
 }
 

@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use ipnet::IpNet;
 
+use crate::config::OriginKind;
 use crate::http::forwarded;
 use crate::http::hop_by_hop;
 use crate::http::host::{Host, Scheme};
@@ -91,6 +92,16 @@ impl Target {
     /// [`uniform`].
     pub fn routed_path(&self) -> &str {
         self.decoded.as_deref().unwrap_or(self.path())
+    }
+
+    /// The path by which the resource is keyed, purged, signed and asked for, once it is known who serves it. Rules
+    /// and guards have read the decoded path, so none of them is passed by another spelling.
+    pub fn identify(&mut self, origin: OriginKind) {
+        if origin == OriginKind::S3
+            && let Some(decoded) = self.decoded.take()
+        {
+            self.path = Some(decoded);
+        }
     }
 
     /// Begins with `/`; percent-encoded.

@@ -9,12 +9,14 @@ use super::key::Keyed;
 use crate::cache::key::Key;
 use crate::cache::object::{Content, Extent, Meta, Object};
 use crate::cache::store::Selection;
+use crate::config::OriginKind;
 use crate::edge::request::fields::Fields;
 use crate::edge::request::outgoing::fields_for_fill;
 use crate::edge::request::route::Route;
 use crate::edge::request::sanitize::Incoming;
 use crate::http::range::{self, RangeResult};
 use crate::http::vary::{self, SelectingKey};
+use crate::origin::s3;
 use crate::policy::{conditional, cors};
 
 impl Selection for Keyed {
@@ -74,6 +76,7 @@ fn is_rewritten(name: &HeaderName, route: &Route) -> bool {
         || conditional::CONDITIONS.contains(name)
         || name.as_str().starts_with("x-forwarded-")
         || sets(&route.settings.headers.request, name)
+        || (route.settings.origin == OriginKind::S3 && s3::is_kept_back(name))
 }
 
 fn sets<T>(rules: &[(HeaderName, T)], name: &HeaderName) -> bool {

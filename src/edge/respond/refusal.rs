@@ -1,8 +1,8 @@
 //! Answers of the edge's own: a status, a reason code and nothing else.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
@@ -18,31 +18,49 @@ pub struct Refused {
     pub allow: Option<String>,
     /// How the refusal came about, where a word helps an operator: a `DenyReason`, say.
     pub detail: Option<&'static str>,
+    /// The origin's own status, in place of the refusal's.
+    pub status: Option<StatusCode>,
+    /// Seconds, as the origin said (RFC 9110 §10.2.3).
+    pub retry_after: Option<u32>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, allow: None, detail: None }
+        Self { refusal, allow: None, detail: None, status: None, retry_after: None }
     }
 }
 
 impl Refused {
+    /// The origin failed with this status before anything was sent of what is cached in part.
+    pub fn as_origin(status: StatusCode, retry_after: Option<u32>) -> Self {
+        Self { status: Some(status), retry_after, ..Refusal::OriginFailed.into() }
+    }
+
+    /// What the client sees.
+    pub fn status(&self) -> StatusCode {
+        self.status.unwrap_or(self.refusal.status())
+    }
+
     /// The response. No shared cache between here and the client may keep it.
     pub fn response(&self, method: &Method, cache: &str) -> Response<Source> {
+        let line = self.refusal.body_with(self.status());
         let text = match self.detail {
-            Some(detail) => format!("{} ({detail})\n", self.refusal.body().trim_end()),
-            None => self.refusal.body(),
+            Some(detail) => format!("{} ({detail})\n", line.trim_end()),
+            None => line,
         };
         let length = text.len() as u64;
         let source = if method == Method::HEAD { Source::Empty } else { Source::Once(Bytes::from(text)) };
         let mut response = Response::new(source);
-        *response.status_mut() = self.refusal.status();
+        *response.status_mut() = self.status();
         let head = response.headers_mut();
         head.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         head.insert(CONTENT_LENGTH, length.into());
         head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let status = CacheStatus::own(cache).detail(self.refusal.as_str());
         head.insert(CACHE_STATUS, status.to_value());
+        if let Some(seconds) = self.retry_after {
+            head.insert(RETRY_AFTER, seconds.into());
+        }
         if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             head.insert(ALLOW, allow);
         }

@@ -56,6 +56,10 @@ pub async fn from_slices(
         Ok(()) => {}
         // Learnt from the origin a moment ago, and changed again: not to be run after.
         Err(Broken::Changed) if was_here => return Err(Unanswered::Changed),
+        Err(Broken::Answered { status, retry_after }) => {
+            return Err(Unanswered::Refused(Refused::as_origin(status, retry_after)));
+        }
+        Err(Broken::Unanswered(refusal)) => return Err(refusal.into()),
         Err(_) => return Err(Refusal::OriginBroken.into()),
     }
     if !all_cached {

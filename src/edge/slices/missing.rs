@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::Method;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Method};
 
 use super::continuation::{self, Said};
 use crate::cache::growing::Broken;
@@ -14,6 +15,7 @@ use crate::edge::request::key::Keyed;
 use crate::edge::request::outgoing::Outgoing;
 use crate::edge::slices::producer::Producer;
 use crate::edge::worker::Worker;
+use crate::http::date;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
@@ -85,18 +87,21 @@ impl Slices {
 
     /// A response of the same version, and the offset its body begins at.
     async fn ask(&self, range: ByteRange) -> Result<(OriginResponse, u64), Broken> {
-        let outgoing = self.outgoing.as_ref().map_err(|_| Broken::Origin)?;
+        let outgoing = self.outgoing.as_ref().map_err(|refusal| Broken::Unanswered(*refusal))?;
         let asked = self.worker.now();
         let request = outgoing.more(range, self.manifest.etag());
-        let response = self.worker.client.fetch(outgoing.pool, request).await.map_err(|error| {
-            tracing::debug!(target: "seawall::origin", %error, "slices failed");
-            Broken::Origin
+        let response = self.worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+            tracing::debug!(target: "seawall::origin", error = %failed, "slices failed");
+            Broken::Unanswered(failed.refusal())
         })?;
         let length = http_body::Body::size_hint(&response.body).exact();
         match continuation::judge(&self.manifest, range, response.status, &response.headers, length) {
             Said::Part if self.may_keep(outgoing, &response, asked) => Ok((response, range.first)),
             Said::Whole => Ok((response, 0)),
-            Said::Failed => Err(Broken::Origin),
+            Said::Failed => {
+                let retry_after = retry_after(&response.headers, self.worker.now());
+                Err(Broken::Answered { status: response.status, retry_after })
+            }
             Said::Part | Said::Changed => {
                 self.worker.store().forget_changed(&self.key, &self.object);
                 Err(Broken::Changed)
@@ -116,4 +121,14 @@ impl Slices {
         };
         storable_slice(&exchange, &outgoing.route.settings.cache).is_ok()
     }
+}
+
+/// RFC 9110 §10.2.3, as seconds from now.
+fn retry_after(head: &HeaderMap, now: Time) -> Option<u32> {
+    let value = head.get(RETRY_AFTER)?.as_bytes().trim_ascii();
+    let seconds = match date::parse(value) {
+        Some(at) => at.since(now).as_secs(),
+        None => std::str::from_utf8(value).ok()?.parse().ok()?,
+    };
+    u32::try_from(seconds).ok()
 }

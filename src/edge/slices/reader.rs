@@ -36,6 +36,8 @@ pub struct SliceReader {
     /// What brings slices to this reader.
     runs: SmallVec<[Interest; 2]>,
     tries: u8,
+    /// Whether the client has been given bytes.
+    begun: bool,
     primed: Option<Bytes>,
 }
 
@@ -58,6 +60,7 @@ impl SliceReader {
             current: None,
             runs: SmallVec::new(),
             tries: 0,
+            begun: false,
             primed: None,
         }
     }
@@ -150,11 +153,16 @@ impl SliceReader {
             }
             match ready!(self.poll_slice(cx, from, to)) {
                 Ok(bytes) => {
+                    self.begun = true;
                     self.tries = 0;
                     self.advance(from + bytes.len() as u64);
                     return Poll::Ready(Some(Ok(bytes)));
                 }
                 Err(Broken::Changed) => return Poll::Ready(Some(Err(Broken::Changed))),
+                // It said when to ask again, and the client can still be told.
+                Err(broken @ Broken::Answered { .. }) if !self.begun => {
+                    return Poll::Ready(Some(Err(broken)));
+                }
                 Err(broken) => {
                     self.current = None;
                     self.tries += 1;

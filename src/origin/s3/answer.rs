@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 
 use super::S3;
+use super::fields::strip_response;
 use crate::origin::body::OriginBody;
 use crate::origin::error::FetchError;
 use crate::origin::request::{OriginResponse, Trip};
@@ -17,18 +18,41 @@ pub(super) const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// No element that counts is longer.
 const MAX_WORD: usize = 128;
 
-/// Codes that mean the edge itself is at fault: key, clock, region, bucket policy of the whole account.
-const OURS: [&str; 13] = [
+/// Why there is nothing to be had under a path.
+const NO_SUCH_OBJECT: &str = "no_such_object";
+/// What says something of S3's page, or of an object that is not what the client gets.
+const OF_THE_PAGE: [header::HeaderName; 12] = [
+    header::ACCEPT_RANGES,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::LOCATION,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+];
+
+/// Codes that mean the edge itself is at fault: key, clock, region, bucket, bucket policy of the whole account.
+const OURS: [&str; 18] = [
+    "AccountProblem",
+    "AllAccessDisabled",
     "AuthorizationHeaderMalformed",
     "AuthorizationQueryParametersError",
     "CredentialsNotSupported",
     "ExpiredToken",
     "InvalidAccessKeyId",
+    "InvalidBucketName",
     "InvalidSecurity",
     "InvalidToken",
     "MissingSecurityHeader",
+    "NoSuchBucket",
     "NotSignedUp",
     "PermanentRedirect",
+    "RequestExpired",
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "TemporaryRedirect",
@@ -44,15 +68,28 @@ pub(in crate::origin) fn local_answer(pool: &Arc<str>, status: StatusCode) -> Or
         error: None,
         request_id: None,
     };
-    let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("0"))]);
-    OriginResponse {
+    let mut response = OriginResponse {
         status,
         version: Version::HTTP_11,
-        headers,
+        headers: HeaderMap::new(),
         body: OriginBody::empty(),
         tunnel: None,
         trip,
+    };
+    say(&mut response, NO_SUCH_OBJECT);
+    response
+}
+
+/// In place of S3's page: one line with the status and the reason, as in the edge's own refusals.
+fn say(response: &mut OriginResponse, reason: &str) {
+    let name = response.status.canonical_reason().unwrap_or("Error");
+    let line = format!("{} {name}: {reason}\n", response.status.as_u16());
+    for name in OF_THE_PAGE {
+        response.headers.remove(name);
     }
+    response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers.insert(header::CONTENT_LENGTH, line.len().into());
+    response.body = OriginBody::once(line.into());
 }
 
 impl S3 {
@@ -71,49 +108,47 @@ impl S3 {
             return Ok(response);
         }
         let page = response.body.peek(MAX_PAGE, PAGE_TIMEOUT).await;
-        response.body = OriginBody::empty();
         let code = element(&page, "Code").map(str::to_owned);
         response.status = self.status_for(response.status, code.as_deref()).inspect_err(|error| {
             tracing::error!(pool = %response.trip.pool, member = %response.trip.member, %error, "S3 refuses the edge");
         })?;
-        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING, header::ETAG]
-        {
-            response.headers.remove(name);
-        }
-        response.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let reason = reason(response.status, self.not_found);
+        say(&mut response, reason);
         Ok(response)
     }
 
     fn status_for(&self, status: StatusCode, code: Option<&str>) -> Result<StatusCode, FetchError> {
         let refused = |code: &str| Err(FetchError::Refused { code: code.to_owned() });
         match (status.as_u16(), code) {
+            // A bucket that the client named by its Host.
+            (404, Some("NoSuchBucket")) | (400, Some("InvalidBucketName"))
+                if self.config.bucket.is_none() =>
+            {
+                Ok(self.not_found)
+            }
             (_, Some(code)) if OURS.contains(&code) => refused(code),
             // The REST interface redirects only to another region.
             (300..=399, code) => refused(code.unwrap_or("redirect")),
-            // HEAD has no page, so its 403 can only be taken for a missing key.
             (403, None | Some("AccessDenied")) => {
                 // It may also be a right the edge lacks; who looks for that needs a trace of it.
                 tracing::debug!(bucket = ?self.config.bucket, "S3 denies a key; answered as not found");
                 Ok(self.not_found)
-            }
-            (404, Some("NoSuchBucket")) => {
-                tracing::error!(bucket = ?self.config.bucket, "no such bucket");
-                Ok(status)
             }
             _ => Ok(status),
         }
     }
 }
 
-/// Drops `x-amz-*` but for an object's own metadata.
-pub(super) fn strip_response(headers: &mut HeaderMap) {
-    let amazons: Vec<_> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("x-amz-") && !name.as_str().starts_with("x-amz-meta-"))
-        .cloned()
-        .collect();
-    for name in amazons {
-        headers.remove(name);
+/// The word that says why, in the body of the answer.
+fn reason(status: StatusCode, not_found: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 => NO_SUCH_OBJECT,
+        _ if status == not_found => NO_SUCH_OBJECT,
+        412 => "precondition_failed",
+        416 => "range_not_satisfiable",
+        429 | 503 => "origin_busy",
+        _ if status.is_server_error() => "origin_error",
+        _ => "origin_refused_request",
     }
 }
 
@@ -146,7 +181,8 @@ mod tests {
             (301, Some("PermanentRedirect"), Err("PermanentRedirect")),
             (307, None, Err("redirect")),
             (404, Some("NoSuchKey"), Ok(404)),
-            (404, Some("NoSuchBucket"), Ok(404)),
+            (404, Some("NoSuchBucket"), Err("NoSuchBucket")),
+            (404, None, Ok(404)),
             (412, Some("PreconditionFailed"), Ok(412)),
             (416, Some("InvalidRange"), Ok(416)),
             (503, Some("SlowDown"), Ok(503)),
@@ -177,18 +213,6 @@ mod tests {
         ] {
             assert_eq!(element(page.as_bytes(), "Code"), code, "{page}");
         }
-    }
-
-    #[test]
-    fn fields_of_amazon() {
-        let mut headers = HeaderMap::new();
-        for name in ["x-amz-request-id", "x-amz-id-2", "x-amz-version-id", "x-amz-meta-author", "etag"] {
-            headers.insert(name, HeaderValue::from_static("x"));
-        }
-        strip_response(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(|n| n.as_str()).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["etag", "x-amz-meta-author"]);
     }
 
     proptest::proptest! {

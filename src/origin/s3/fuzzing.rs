@@ -8,7 +8,8 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::answer::{element, strip_response};
+use super::answer::element;
+use super::fields::strip_response;
 use super::plan::Object;
 use super::vendor::{from_json, from_xml, may_be_asked};
 use super::whereabouts::Target;

@@ -1,12 +1,13 @@
 //! A pool whose members are S3 endpoints: objects of one bucket, and nothing else that S3 can do.
 //!
 //! `plan` turns a path into an object, or into a refusal to ask; `sign` writes the request; `answer` takes out of
-//! the response what is S3's business; `redirect` follows it to another endpoint or region,
+//! the response what is S3's business, `fields` of either head; `redirect` follows it to another endpoint or region,
 //! as far as what `whereabouts` reads is to be believed; `credentials` knows whose key signs, and gets temporary ones from a
 //! `vendor`, `vended` ahead of time.
 
 mod answer;
 mod credentials;
+mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod plan;
@@ -17,9 +18,10 @@ mod vendor;
 mod whereabouts;
 
 pub(super) use answer::local_answer;
+pub(crate) use fields::{is_kept_back, strip_request};
 pub(super) use plan::{Object, Plan};
 pub(super) use redirect::{Elsewhere, says_where};
-pub(super) use sign::strip_request;
+pub(crate) use whereabouts::region;
 
 use credentials::Source;
 

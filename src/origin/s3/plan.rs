@@ -34,6 +34,13 @@ pub(in crate::origin) struct Object {
     pub(super) query: String,
 }
 
+impl Object {
+    /// Whether the client has signed the request for it.
+    pub(in crate::origin) fn is_presigned(&self) -> bool {
+        is_presigned(self.query.as_bytes())
+    }
+}
+
 impl S3 {
     /// OPTIONS is for CORS: S3 answers a preflight by the bucket's rules, without a signature.
     ///
@@ -76,14 +83,10 @@ impl S3 {
 
     /// The key for a path; `None` if there can be no such object.
     fn key(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let path = path.strip_prefix(b"/")?;
-        // To S3 "%2F" is "/", to the rules of a site it is not: a guard on /private/* must not be passed by
-        // /private%2Fa.
-        if path.windows(3).any(|three| three.eq_ignore_ascii_case(b"%2f")) {
-            return None;
-        }
+        // "%2F" is "/", as it is to the rules and guards of the site.
+        let path: Vec<u8> = percent_decode(path.strip_prefix(b"/")?).collect();
         let mut key = self.config.prefix.clone().into_bytes();
-        key.extend(percent_decode(path));
+        key.extend_from_slice(&path);
         if (path.is_empty() || path.ends_with(b"/"))
             && let Some(index) = &self.config.index
         {
@@ -191,8 +194,11 @@ pub(in crate::origin) mod tests {
             ("//a/..b/c..", Some("//a/..b/c..")),
             ("/", None),
             ("//", None),
-            ("/private%2Fa", None),
-            ("/private%2fa", None),
+            ("/private%2Fa", Some("/private/a")),
+            ("/private%2fa", Some("/private/a")),
+            ("/a%2F..%2Fb", None),
+            ("/%2e%2e%2fb", None),
+            ("/%2F", None),
             ("/a/../b", None),
             ("/a/%2E%2e/b", None),
             ("/..", None),
@@ -266,7 +272,52 @@ pub(in crate::origin) mod tests {
         }
     }
 
+    /// A path as a request for it may have it: each byte as it is, where it may stand in a path, or encoded.
+    fn spelled(key: &[u8], choices: &[u8]) -> String {
+        let mut path = String::from("/");
+        for (byte, choice) in key.iter().zip(choices.iter().cycle()) {
+            let plain = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(byte);
+            match choice % 3 {
+                0 if plain => path.push(char::from(*byte)),
+                1 => path.push_str(&format!("%{byte:02x}")),
+                _ => path.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        path
+    }
+
+    fn key() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::prelude::Strategy;
+        let byte = proptest::prop_oneof![
+            proptest::sample::select(&b"ab/.+*!'(),;:@=&$~-_ %#?[]|^\\"[..]),
+            proptest::prelude::any::<u8>(),
+        ];
+        proptest::collection::vec(byte, 1..8).prop_filter("a key that a path can name", |key| {
+            let climbs = key.split(|b| *b == b'/').any(|part| part == b"." || part == b"..");
+            let control = key.iter().any(u8::is_ascii_control);
+            !climbs && !control && key.iter().any(|b| *b != b'/')
+        })
+    }
+
     proptest::proptest! {
+        #[test]
+        fn a_key_is_one_resource_and_another_key_another(a in key(), b in key(), how: [[u8; 8]; 2]) {
+            let s3 = s3(|_| {});
+            // What is keyed, and what S3 is asked for.
+            let of = |key: &[u8], how: &[u8]| {
+                let path = spelled(key, how);
+                let normal = crate::http::uri::normalise_path(&path).unwrap();
+                let canonical = crate::http::uniform::path(&normal).into_owned();
+                let sent = path_of(&s3, &canonical, None);
+                (canonical, sent.unwrap())
+            };
+            let [one, other] = [of(&a, &how[0]), of(&a, &how[1])];
+            proptest::prop_assert_eq!(&one, &other);
+            let second = of(&b, &how[1]);
+            proptest::prop_assert_eq!(one.0 == second.0, a == b);
+            proptest::prop_assert_eq!(one.1 == second.1, a == b);
+        }
+
         #[test]
         fn no_path_leaves_the_prefix(path in "/([a./%2eEfF0-]|%2[EeFf])*", query in "[a-zA-Z=&%-]*") {
             let s3 = s3(|s3| s3.prefix = "www/".into());

@@ -157,7 +157,7 @@ fn is_near(host: &str, known: &str) -> bool {
 }
 
 /// `eu-west-1` of `s3.eu-west-1.amazonaws.com`, `s3-eu-west-1.…` and `s3.dualstack.eu-west-1.…`.
-fn region(host: &str) -> Option<String> {
+pub(crate) fn region(host: &str) -> Option<String> {
     let rest = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
     let last = rest.rsplit('.').next()?;
     let region = last.strip_prefix("s3-").unwrap_or(last);

@@ -146,7 +146,12 @@ pub fn pool(members: &[SocketAddr]) -> Pool {
         max_requests: None,
         queue: 0,
         queue_timeout: second,
-        timeouts: config::Timeouts { connect: second * 5, first_byte: second * 5, idle: second * 5 },
+        timeouts: config::Timeouts {
+            connect: second * 5,
+            first_byte: second * 5,
+            idle: second * 5,
+            event_stream: second * 60,
+        },
         retry: config::Retry {
             attempts: 1,
             backoff: Duration::from_millis(1),

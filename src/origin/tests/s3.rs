@@ -95,9 +95,9 @@ async fn a_missing_key_is_not_found_and_nothing_of_s3_shows() {
     for method in [Method::GET, Method::HEAD] {
         let response = world.fetch(request(method, "/missing", RequestBody::Empty)).await.unwrap();
         assert_eq!(response.status, 404);
-        assert_eq!(response.headers.get("content-length").unwrap(), "0");
-        assert!(response.headers.get("content-type").is_none());
-        assert_eq!(text(response).await.unwrap(), "");
+        assert_eq!(response.headers.get("content-length").unwrap(), "30");
+        assert_eq!(response.headers.get("content-type").unwrap(), "text/plain; charset=utf-8");
+        assert_eq!(text(response).await.unwrap(), "404 Not Found: no_such_object\n");
     }
 }
 
@@ -107,6 +107,38 @@ async fn a_wrong_key_is_the_edges_fault() {
     let error = World::new(s3_pool(address, "wrong")).get("/a.txt").await.unwrap_err();
     assert_eq!(error, FetchError::Refused { code: "SignatureDoesNotMatch".into() });
     assert_eq!(error.refusal().as_str(), "origin_refused");
+}
+
+/// S3 says nothing with the answer to a HEAD, and is asked by GET what is the matter.
+#[tokio::test]
+async fn a_head_is_answered_as_its_get_would_be() {
+    let status_of = async |method: Method, world: &World| {
+        let asked = world.fetch(request(method, "/a.txt", RequestBody::Empty)).await;
+        asked.map(|response| response.status.as_u16()).map_err(|failed| failed.as_str())
+    };
+    let refused = Err("refused");
+    for (status, code, expected) in [
+        (403, "SignatureDoesNotMatch", refused),
+        (403, "InvalidAccessKeyId", refused),
+        (400, "ExpiredToken", refused),
+        (404, "NoSuchBucket", refused),
+        (404, "NoSuchKey", Ok(404)),
+        (403, "AccessDenied", Ok(404)),
+        (403, "InvalidObjectState", Ok(403)),
+    ] {
+        let server = Server::start(move |_, _, head| match head.starts_with("HEAD ") {
+            true => Act::Reply(format!("HTTP/1.1 {status} X\r\n\r\n")),
+            false => page(status, "", &format!("<Code>{code}</Code>")),
+        })
+        .await;
+        let world = World::new(s3_pool(server.address, SECRET));
+        for method in [Method::HEAD, Method::GET] {
+            assert_eq!(status_of(method.clone(), &world).await, expected, "{method} {code}");
+        }
+        assert_eq!(server.requests(), 3, "{code}");
+        let asked = server.seen.lock()[1].head.to_lowercase();
+        assert!(asked.starts_with("get /photos/a.txt ") && asked.contains("range: bytes=0-0"), "{asked}");
+    }
 }
 
 #[tokio::test]
@@ -142,12 +174,16 @@ async fn pages_of_s3_stay_here() {
     pool.retry.attempts = 2;
     pool.s3.as_mut().unwrap().not_found = 410;
     let world = World::new(pool);
-    for (path, status, attempts) in [("/denied", 410, 1), ("/busy", 503, 2), ("/other", 412, 1)] {
+    for (path, status, attempts, line) in [
+        ("/denied", 410, 1, "410 Gone: no_such_object\n"),
+        ("/busy", 503, 2, "503 Service Unavailable: origin_busy\n"),
+        ("/other", 412, 1, "412 Precondition Failed: precondition_failed\n"),
+    ] {
         let response = world.fetch(get(path)).await.unwrap();
         assert_eq!((response.status.as_u16(), response.trip.attempts), (status, attempts), "{path}");
         let names: Vec<_> = response.headers.keys().map(http::HeaderName::as_str).collect();
-        assert_eq!(names, ["content-length"], "{path}");
-        assert_eq!(text(response).await.unwrap(), "");
+        assert_eq!(names, ["content-type", "content-length"], "{path}");
+        assert_eq!(text(response).await.unwrap(), line);
     }
 }
 
