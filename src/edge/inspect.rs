@@ -16,6 +16,8 @@ use super::worker::Shared;
 pub struct Cached {
     /// Its key, for a request with none of the headers and cookies that the site counts in.
     pub key: String,
+    /// Its hash, as the access log's `cache_key` has it.
+    pub cache_key: String,
     /// Requests don't queue for a response: lately it could not be stored.
     pub uncacheable: bool,
     /// Stored responses; several where they vary.
@@ -81,7 +83,8 @@ pub async fn cached(url: &str, shared: &Shared) -> Result<Cached, NameError> {
             objects.push(stored(tier, &object, now));
         }
     }
-    Ok(Cached { key: lossy(key.text()), uncacheable, objects })
+    let cache_key = format!("{:016x}", key.ring());
+    Ok(Cached { key: lossy(key.text()), cache_key, uncacheable, objects })
 }
 
 fn stored(tier: &'static str, object: &Object, now: Time) -> Stored {

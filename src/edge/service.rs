@@ -150,6 +150,9 @@ impl Worker {
         let next = match next {
             Next::Disk(keyed, looked) => {
                 let looked = self.shared.look_on_disk(&keyed, looked).await;
+                if looked.found.object().is_some() {
+                    recording::on_disk(pending);
+                }
                 self.decide(*keyed, looked, self.shared.clock.now(), pending)?
             }
             next => next,

@@ -63,7 +63,7 @@ async fn a_preflight_without_credentials_reaches_the_origin() {
 #[tokio::test]
 async fn a_preflight_of_http2_reaches_the_origin() {
     let world = guarded().await;
-    let mut h2 = world.h2().await;
+    let h2 = world.h2().await;
     let fields = [("origin", PAGE), ("access-control-request-method", "GET")];
     h2.request("OPTIONS", "/private/a", &fields).await.expect("an answer").assert(204, "");
 }
