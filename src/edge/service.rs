@@ -152,6 +152,9 @@ impl Worker {
         let next = match next {
             Next::Behind(keyed, looked) => {
                 let looked = self.store().find_behind(&*keyed, looked).await;
+                if looked.found.object().is_some() {
+                    record::from_behind(pending);
+                }
                 self.decide(*keyed, looked, self.now(), pending)?
             }
             next => next,

@@ -63,6 +63,8 @@ pub enum PeerAddr {
     Tcp(SocketAddr),
     /// A process on this machine.
     Unix,
+    /// This process itself, which fills its cache ahead of clients.
+    Prefetch,
 }
 
 impl PeerAddr {
@@ -70,7 +72,7 @@ impl PeerAddr {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             PeerAddr::Tcp(addr) => Some(addr.ip()),
-            PeerAddr::Unix => None,
+            PeerAddr::Unix | PeerAddr::Prefetch => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::record::{Details, Record};
+use super::record::{Details, Protocol, Record};
 
 /// How lines look, once `auto` is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub(super) enum LineFormat {
 
 const RFC3339: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+const COMBINED: &[BorrowedFormatItem<'_>] =
+    format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 
 impl LineFormat {
     /// Appends a record and a newline.
@@ -69,11 +72,25 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     user_agent: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fwd: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cache_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<OriginFields<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +133,12 @@ fn json(record: &Record, site: &str, out: &mut Vec<u8>) {
         range: &details.range,
         referer: &details.referer,
         user_agent: &details.user_agent,
+        source: details.source,
+        tier: details.tier.map(|tier| tier.as_str()),
+        age: details.age,
+        ttl: details.ttl,
+        fwd: details.fwd.as_deref(),
+        detail: details.detail.as_deref(),
         cache_key: details.cache_key.map(|key| format!("{key:016x}")),
         origin: details.origin.as_ref().map(|trip| OriginFields {
             pool: &trip.pool,
@@ -126,6 +149,7 @@ fn json(record: &Record, site: &str, out: &mut Vec<u8>) {
             request_id: details.origin_request_id.as_deref(),
         }),
         request_id: details.request_id.as_deref(),
+        trace_id: details.trace_id.as_deref(),
     };
     match serde_json::to_writer(&mut *out, &line) {
         Ok(()) => out.push(b'\n'),
@@ -134,7 +158,7 @@ fn json(record: &Record, site: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// The combined format that log tools know, and then our own words as `name=value`.
+/// The combined format of Apache and nginx, which log tools read, and then our own words as `name=value`.
 fn text(record: &Record, site: &str, out: &mut Vec<u8>) {
     let nothing = Details::default();
     let details = record.details.as_deref().unwrap_or(&nothing);
@@ -146,26 +170,41 @@ fn text(record: &Record, site: &str, out: &mut Vec<u8>) {
         None => line.push('-'),
     }
     line.push_str(" - ");
-    or_dash(&mut line, details.key_id.as_deref().unwrap_or(""));
-    let _ = write!(line, " [{}] \"", time(record));
-    escape(&mut line, details.method.as_deref().unwrap_or(record.method.as_str()));
-    line.push(' ');
-    escape(&mut line, &details.host);
-    or_dash(&mut line, &details.path);
-    if !details.query.is_empty() {
-        line.push('?');
-        escape(&mut line, &details.query);
-    }
-    let protocol = details.protocol.map_or("-", |p| p.as_str());
-    let _ = write!(line, " {protocol}\" {} {} \"", record.status, record.bytes_sent);
+    word_or_dash(&mut line, details.key_id.as_deref().unwrap_or(""));
+    let _ = write!(line, " [{}] \"", combined_time(record));
+    request_line(&mut line, record, details);
+    // A status is three digits, also where none was sent.
+    let _ = write!(line, "\" {:03} {} \"", record.status, record.bytes_sent);
     or_dash(&mut line, &details.referer);
     line.push_str("\" \"");
     or_dash(&mut line, &details.user_agent);
-    let _ = write!(line, "\" {} {:.3}ms site=", record.outcome.as_str(), millis(record.took));
-    or_dash(&mut line, site);
+    let _ = write!(line, "\" outcome={} ms={:.3} host=", record.outcome.as_str(), millis(record.took));
+    word_or_dash(&mut line, &details.host);
+    line.push_str(" site=");
+    word_or_dash(&mut line, site);
     tail(&mut line, record, details);
     line.push('\n');
     out.extend_from_slice(line.as_bytes());
+}
+
+/// As it came, but for signatures, and with the path normalised; `-` where no head was read.
+fn request_line(line: &mut String, record: &Record, details: &Details) {
+    if details.path.is_empty() {
+        return line.push('-');
+    }
+    escape(line, details.method.as_deref().unwrap_or(record.method.as_str()));
+    line.push(' ');
+    escape_word(line, &details.path);
+    if !details.query.is_empty() {
+        line.push('?');
+        escape_word(line, &details.query);
+    }
+    line.push(' ');
+    line.push_str(match details.protocol {
+        Some(Protocol::Http10) => "HTTP/1.0",
+        Some(Protocol::Http11) | None => "HTTP/1.1",
+        Some(Protocol::H2) => "HTTP/2.0",
+    });
 }
 
 fn tail(line: &mut String, record: &Record, details: &Details) {
@@ -177,6 +216,24 @@ fn tail(line: &mut String, record: &Record, details: &Details) {
     }
     if let Some(deny) = record.deny {
         let _ = write!(line, " deny={deny}");
+    }
+    if let Some(source) = details.source {
+        let _ = write!(line, " source={source}");
+    }
+    if let Some(tier) = details.tier {
+        let _ = write!(line, " tier={}", tier.as_str());
+    }
+    if let Some(age) = details.age {
+        let _ = write!(line, " age={age}");
+    }
+    if let Some(ttl) = details.ttl {
+        let _ = write!(line, " ttl={ttl}");
+    }
+    for (name, value) in [("fwd", &details.fwd), ("detail", &details.detail)] {
+        if let Some(value) = value {
+            let _ = write!(line, " {name}=");
+            escape_word(line, value);
+        }
     }
     if !details.range.is_empty() {
         line.push_str(" range=\"");
@@ -193,9 +250,11 @@ fn tail(line: &mut String, record: &Record, details: &Details) {
             let _ = write!(line, " origin_error={error}");
         }
     }
-    if let Some(id) = &details.request_id {
-        line.push_str(" id=");
-        escape(line, id);
+    for (name, value) in [("id", &details.request_id), ("trace", &details.trace_id)] {
+        if let Some(value) = value {
+            let _ = write!(line, " {name}=");
+            escape_word(line, value);
+        }
     }
 }
 
@@ -204,6 +263,24 @@ fn or_dash(line: &mut String, value: &str) {
         line.push('-');
     } else {
         escape(line, value);
+    }
+}
+
+fn word_or_dash(line: &mut String, value: &str) {
+    if value.is_empty() {
+        line.push('-');
+    } else {
+        escape_word(line, value);
+    }
+}
+
+/// Where a space would end it.
+fn escape_word(line: &mut String, value: &str) {
+    for (i, part) in value.split(' ').enumerate() {
+        if i > 0 {
+            line.push_str("\\x20");
+        }
+        escape(line, part);
     }
 }
 
@@ -221,8 +298,16 @@ fn escape(line: &mut String, value: &str) {
 }
 
 fn time(record: &Record) -> String {
+    formatted(record, RFC3339)
+}
+
+fn combined_time(record: &Record) -> String {
+    formatted(record, COMBINED)
+}
+
+fn formatted(record: &Record, format: &[BorrowedFormatItem<'_>]) -> String {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(record.at.0) * 1_000_000);
-    at.ok().and_then(|at| at.format(RFC3339).ok()).unwrap_or_default()
+    at.ok().and_then(|at| at.format(format).ok()).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> f64 {
@@ -236,7 +321,7 @@ mod tests {
     use crate::http::refusal::Refusal;
     use crate::http::time::Time;
     use crate::policy::outcome::Outcome;
-    use crate::telemetry::{MethodClass, OriginTrip, Protocol};
+    use crate::telemetry::{MethodClass, OriginTrip, Tier};
     use proptest::prelude::*;
     use quanta::Instant;
 
@@ -274,6 +359,13 @@ mod tests {
                 error: Some("connect"),
             }),
             origin_request_id: Some("AMZ1".into()),
+            tier: Some(Tier::Disk),
+            age: Some(5),
+            ttl: Some(-3),
+            fwd: Some("stale".into()),
+            detail: Some("stale-if-error".into()),
+            request_id: Some("r 1".into()),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
             ..Details::default()
         }
     }
@@ -296,6 +388,8 @@ mod tests {
                 "outcome": "miss", "site": "site", "complete": true, "bytes_sent": 1024, "bytes_received": 0,
                 "duration_ms": 1.234, "first_byte_ms": 0.25, "key_id": "2026-11", "range": "bytes=0-1023",
                 "user_agent": "curl/8", "cache_key": "0000000000000abc",
+                "tier": "disk", "age": 5, "ttl": -3, "fwd": "stale", "detail": "stale-if-error",
+                "request_id": "r 1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
                 "origin": {"pool": "p", "member": "m:80", "attempts": 2, "error": "connect", "request_id": "AMZ1"},
             })
         );
@@ -305,9 +399,10 @@ mod tests {
     fn text_is_combined_and_then_some() {
         assert_eq!(
             line(LineFormat::Text, &record(Some(details()))),
-            "2001:db8::1 - 2026-11 [2023-11-14T22:13:20.123Z] \"GET photos.example/a b?w=1 HTTP/2\" 206 1024 \"-\" \
-             \"curl/8\" miss 1.234ms site=site range=\"bytes=0-1023\" origin=p/m:80 attempts=2 \
-             origin_error=connect\n"
+            "2001:db8::1 - 2026-11 [14/Nov/2023:22:13:20 +0000] \"GET /a\\x20b?w=1 HTTP/2.0\" 206 1024 \"-\" \
+             \"curl/8\" outcome=miss ms=1.234 host=photos.example site=site tier=disk age=5 ttl=-3 fwd=stale \
+             detail=stale-if-error range=\"bytes=0-1023\" origin=p/m:80 attempts=2 origin_error=connect \
+             id=r\\x201 trace=4bf92f3577b34da6a3ce929d0e0e4736\n"
         );
     }
 
@@ -319,8 +414,8 @@ mod tests {
         bare.complete = false;
         assert_eq!(
             line(LineFormat::Text, &bare),
-            "- - - [2023-11-14T22:13:20.123Z] \"GET - -\" 403 1024 \"-\" \"-\" edge 1.234ms site=site incomplete \
-             refusal=denied deny=expired\n"
+            "- - - [14/Nov/2023:22:13:20 +0000] \"-\" 403 1024 \"-\" \"-\" outcome=edge ms=1.234 host=- site=site \
+             incomplete refusal=denied deny=expired\n"
         );
         let value: serde_json::Value = serde_json::from_str(&line(LineFormat::Json, &bare)).unwrap();
         assert_eq!((&value["refusal"], &value["deny"]), (&"denied".into(), &"expired".into()));

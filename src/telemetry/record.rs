@@ -194,8 +194,41 @@ pub struct Details {
     pub cache_key: Option<u64>,
     /// `x-amz-request-id` of the origin's answer.
     pub origin_request_id: Option<String>,
-    /// This edge's id of the request.
+    /// The client's X-Request-Id, or one that the edge has made up.
     pub request_id: Option<String>,
+    /// The trace that the client's `traceparent` names (W3C Trace Context), 32 hexadecimal digits.
+    pub trace_id: Option<String>,
+    /// `prefetch`: the edge asked itself, there is no client.
+    pub source: Option<&'static str>,
+    /// Where the stored response was found.
+    pub tier: Option<Tier>,
+    /// How old the stored response was, in seconds.
+    pub age: Option<u64>,
+    /// Seconds until it is stale, negative since it is; as in Cache-Status.
+    pub ttl: Option<i64>,
+    /// Why the request went to the origin; as in Cache-Status.
+    pub fwd: Option<String>,
+    /// The word that says more about it; as in Cache-Status.
+    pub detail: Option<String>,
+}
+
+/// Where a stored response was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// In memory.
+    Memory,
+    /// On disk, and not in memory.
+    Disk,
+}
+
+impl Tier {
+    /// The word used in metrics and by `/objects` too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Tier::Memory => "memory",
+            Tier::Disk => "disk",
+        }
+    }
 }
 
 /// A request's way to the origin.
@@ -231,6 +264,8 @@ impl Details {
             (&mut self.key_id, 128),
             (&mut self.origin_request_id, 128),
             (&mut self.request_id, 128),
+            (&mut self.trace_id, 32),
+            (&mut self.detail, 128),
         ] {
             if let Some(text) = text {
                 cut(text, most);

@@ -14,6 +14,8 @@ use crate::edge::worker::Edge;
 pub struct Cached {
     /// Its key, for a request with none of the headers and cookies that the site counts in.
     pub key: String,
+    /// Its hash, as the access log's `cache_key` has it.
+    pub cache_key: String,
     /// Requests don't queue for a response: lately it could not be stored.
     pub uncacheable: bool,
     /// Stored responses; several where they vary.
@@ -64,7 +66,8 @@ pub async fn cached(url: &str, edge: &Edge) -> Result<Cached, UrlError> {
     let (key, now) = (resource.key(), edge.now());
     let Inspected { uncacheable, objects } = edge.store.inspect(&key, resource.route.site_id, now).await;
     let objects = objects.iter().map(|(tier, object)| stored(tier, object, now)).collect();
-    Ok(Cached { key: lossy(key.text()), uncacheable, objects })
+    let cache_key = format!("{:016x}", key.ring());
+    Ok(Cached { key: lossy(key.text()), cache_key, uncacheable, objects })
 }
 
 fn stored(tier: &'static str, object: &Object, now: Time) -> Stored {

@@ -260,7 +260,7 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
         client_certificate: false,
     });
     let peer = Arc::new(Peer {
-        addr: PeerAddr::Unix,
+        addr: PeerAddr::Prefetch,
         local: None,
         listener: 0,
         tls,
