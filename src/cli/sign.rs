@@ -1,5 +1,6 @@
 //! `seawall sign`: makes a signed URL that the edge will accept.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::config::{Config, OriginKind, Secret, Signed, SignedScheme};
 use crate::edge::named::Named;
 use crate::edge::route::Sites;
 use crate::http::time::Time;
+use crate::http::uniform;
 use crate::http::uri::normalise_path;
 use crate::signed::{Claims, PATH_MARKER, Scope, guards, token};
 
@@ -104,6 +106,10 @@ pub fn run(
         Some(file) => Signer::from_config(&load(file)?, args)?,
         None => Signer::from_environment(args)?,
     };
+    let keyed = match signer.origin {
+        OriginKind::Http => Cow::Borrowed(path),
+        OriginKind::S3 => uniform::path(path),
+    };
     let claims = Claims {
         key_id: &signer.key_id,
         expires: now.plus(args.expires_in).secs(),
@@ -114,7 +120,7 @@ pub fn run(
         issued_at: Some(now.secs()),
     };
     ensure!(
-        claims.scope.contains(path, signer.origin),
+        claims.scope.contains(&keyed, signer.origin),
         "--prefix {:?} does not cover the URL's path {path:?}",
         claims.scope.as_str()
     );
