@@ -1,5 +1,6 @@
 //! `seawall sign`: makes a signed URL that the edge will accept.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::config::{Config, OriginKind, Secret, Signed, SignedScheme, show_durat
 use crate::edge::request::resource_url::ResourceUrl;
 use crate::edge::settings::Settings;
 use crate::http::time::Time;
+use crate::http::uniform;
 use crate::http::uri::normalise_path;
 use crate::signed::{Claims, PATH_MARKER, Scope, guards, token};
 
@@ -105,6 +107,10 @@ pub fn run(
         Some(variable) => Signer::from_environment(variable, args)?,
         None => Signer::from_config(&load(args.file.path())?, args)?,
     };
+    let keyed = match signer.origin {
+        OriginKind::Http => Cow::Borrowed(path),
+        OriginKind::S3 => uniform::path(path),
+    };
     let claims = Claims {
         key_id: &signer.key_id,
         expires: now.plus(args.expires_in).secs(),
@@ -115,7 +121,7 @@ pub fn run(
         issued_at: Some(now.secs()),
     };
     ensure!(
-        claims.scope.contains(path, signer.origin),
+        claims.scope.contains(&keyed, signer.origin),
         "--prefix {:?} does not cover the URL's path {path:?}",
         claims.scope.as_str()
     );

@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method, Uri, Version};
 
 use super::input::Input;
+use crate::config::OriginKind;
 use crate::edge::request::fields::{Fields, is_steering, strip_steering};
 use crate::edge::request::sanitize::{Target, host, path_and_query};
 use crate::http::host::Scheme;
@@ -45,6 +46,13 @@ pub(super) fn run(data: &[u8]) {
     let again = Target::new(target.to_string().parse().expect("a target")).expect("its own spelling");
     assert_eq!((again.path(), again.query()), (target.path(), target.query()));
     assert_eq!(again.routed_path(), target.routed_path());
+    // So is a key's.
+    let mut key = target.clone();
+    key.identify(OriginKind::S3);
+    assert_eq!((key.path(), key.query()), (target.routed_path(), target.query()));
+    let mut again = Target::new(key.to_string().parse().expect("a target")).expect("a key's spelling");
+    again.identify(OriginKind::S3);
+    assert_eq!(again.path(), key.path());
 }
 
 fn fields(headers: &HeaderMap) {

@@ -66,15 +66,15 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Whether `path`, in the edge's normal form, is inside.
+    /// Whether `path`, in the spelling by which such a pool's resources are keyed, is inside.
     ///
     /// The signer may have written unreserved characters percent-encoded or hex digits in lower case;
     /// that is the same path (RFC 3986 §6.2.2). Where paths are S3 keys, so is any other spelling of the key.
     pub fn contains(&self, path: &str, origin: OriginKind) -> bool {
         let Ok(normal) = normalise_path(self.as_str()) else { return false };
-        let (normal, path) = match origin {
-            OriginKind::Http => (normal, Cow::Borrowed(path)),
-            OriginKind::S3 => (uniform::path(&normal).into_owned().into(), uniform::path(path)),
+        let normal = match origin {
+            OriginKind::Http => Cow::Borrowed(&*normal),
+            OriginKind::S3 => uniform::path(&normal),
         };
         match self {
             Scope::Path(_) => normal == path,

@@ -90,10 +90,13 @@ fn patterns(table: &config::Signed) -> Vec<PathPattern> {
 
 fn lists(patterns: &[PathPattern], path: &str) -> bool {
     let listed = |path: &str| patterns.iter().any(|pattern| pattern.matches(path));
-    let uniform = uniform::path(path);
+    let merged = |path: &str| uniform::merged(path).is_some_and(|merged| listed(&merged));
+    let uniform = |path: &str| {
+        let path = uniform::path(path);
+        listed(&path) || merged(&path)
+    };
     listed(path)
-        || listed(&uniform)
-        || uniform::merged(&uniform).is_some_and(|merged| listed(&merged))
+        || uniform(path)
         || (path.contains('%') && listed(&percent_decode_str(path).decode_utf8_lossy()))
 }
 

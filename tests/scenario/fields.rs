@@ -44,6 +44,25 @@ async fn hop_by_hop_fields_do_not_reach_the_client_or_the_cache() {
 }
 
 #[tokio::test]
+async fn an_origin_advertises_no_endpoint_of_its_own() {
+    let world = World::with_site(
+        "[[site.rule]]\npath = \"/own/*\"\nheaders.response = { Alt-Svc = \"h3=\\\":443\\\"\" }",
+    )
+    .await;
+    let answer = |fresh: u32| {
+        let answer = Answer::fresh("hello", fresh).header("Alt-Svc", "h3=\"origin.internal:8443\"");
+        answer.header("Server", "Apache").header("Strict-Transport-Security", "max-age=1")
+    };
+    world.origin().on("*", move |request| answer(if request.target == "/pass" { 0 } else { 60 }));
+    for target in ["/a", "/a", "/pass"] {
+        let seen = world.get(target).await;
+        seen.assert_lacks("alt-svc").assert_header("server", "Apache");
+        seen.assert_header("strict-transport-security", "max-age=1");
+    }
+    world.get("/own/a").await.assert_header("alt-svc", "h3=\":443\"");
+}
+
+#[tokio::test]
 async fn forwarding_fields_of_a_stranger_are_replaced() {
     let world = World::start().await;
     world.origin().always("/a", Answer::fresh("hello", 60));

@@ -65,6 +65,39 @@ async fn a_key_is_stored_once_and_purged_once_by_any_spelling() {
 }
 
 #[tokio::test]
+async fn the_purge_method_takes_any_spelling() {
+    let admin = "[admin]\naddress = \"127.0.0.1:0\"\npurge_from = [\"127.0.0.0/8\"]";
+    let world = World::new().pool(BUCKET).admin(admin).start().await;
+    let mut count = 0;
+    world.origin().on("*", move |_| {
+        count += 1;
+        Answer::fresh(format!("{count}"), 600)
+    });
+    world.get("/l++.rpm").await.assert_stored(200, "1");
+    world.client().request("PURGE", "/l%2B+.rpm").send().await.assert_lacks("age");
+    world.get("/l%2b%2B.rpm").await.assert_stored(200, "2");
+}
+
+#[tokio::test]
+async fn an_unsafe_request_invalidates_the_key_that_it_names() {
+    let world = World::new()
+        .other_pool("http")
+        .pool(BUCKET)
+        .site("methods = [\"GET\", \"POST\"]\n[[site.rule]]\npath = \"/api\"\npool = \"http\"")
+        .start()
+        .await;
+    let mut count = 0;
+    world.origin().on("*", move |_| {
+        count += 1;
+        Answer::fresh(format!("{count}"), 600)
+    });
+    world.other("http").on("*", |_| Answer::status(201).header("Location", "/l%2B+.rpm"));
+    world.get("/l++.rpm").await.assert_stored(200, "1");
+    assert_eq!(world.client().request("POST", "/api").body("x").send().await.status, 201);
+    world.get("/l++.rpm").await.assert_stored(200, "2");
+}
+
+#[tokio::test]
 async fn inspection_and_prefetch_read_a_url_as_requests_are_read() {
     let world = counting("").await;
     let seen = post(&world, "/prefetch", r#"{"urls":["http://test.example/l%2B%2B.rpm"]}"#).await;

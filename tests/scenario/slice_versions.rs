@@ -187,3 +187,47 @@ async fn while_the_origin_is_down_stale_slices_answer_what_they_have() {
     let head = world.client().request("HEAD", "/a").send().await;
     head.assert(200, "").assert_header("content-length", &(6 * SLICE).to_string());
 }
+
+/// As for a whole object: the client learns what the origin said, and when to come back.
+#[tokio::test]
+async fn an_error_to_a_missing_slice_reaches_the_client_with_its_retry_after() {
+    let (world, large) = with(6 * SLICE).await;
+    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
+    settled(&world).await;
+    for (status, said, seen) in [
+        (503, Some("7"), Some("7")),
+        (429, Some("{now+30s}"), Some("30")),
+        (500, None, None),
+        (503, Some("soon"), None),
+    ] {
+        let before = world.origin().count();
+        world.origin().on("/a", move |_| {
+            let answer = Answer::status(status).body("later");
+            said.map_or(answer.clone(), |said| answer.header("Retry-After", said))
+        });
+        let answer = range(&world, "bytes=200000-200009").await;
+        answer.assert_refused(status, "origin_failed");
+        assert_eq!(answer.header("retry-after").as_deref(), seen, "{answer:?}");
+        assert_eq!(world.origin().count(), before + 1, "it is not asked again at once");
+        is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
+    }
+    let origin = large.clone();
+    world.origin().on("/a", move |request| origin.serve(request));
+    is_part(&range(&world, "bytes=200000-200009").await, &large, 200_000, 200_010);
+}
+
+#[tokio::test]
+async fn an_origin_that_is_too_slow_for_a_missing_slice_is_a_504() {
+    let world = World::new()
+        .site("[site.cache]\nslice = \"64KiB\"")
+        .pool("[pool.retry]\nattempts = 1\n[pool.timeouts]\nfirst_byte = \"200ms\"")
+        .start()
+        .await;
+    let large = crate::large::Large::new(6 * SLICE);
+    let origin = large.clone();
+    world.origin().on("/a", move |request| origin.serve(request));
+    is_part(&range(&world, "bytes=0-9").await, &large, 0, 10);
+    settled(&world).await;
+    world.origin().on("/a", |_| Answer::silence());
+    range(&world, "bytes=200000-200009").await.assert_refused(504, "origin_timeout");
+}

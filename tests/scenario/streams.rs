@@ -35,6 +35,36 @@ async fn an_event_arrives_before_the_next_is_sent() {
     }
 }
 
+/// A plain body that pauses for as long is cut, which is how the test knows that the time is over.
+#[tokio::test]
+async fn an_event_stream_may_be_silent_for_longer_than_other_bodies() {
+    let world = World::new().pool("[pool.timeouts]\nidle = \"200ms\"").start().await;
+    let more = Gate::new("more may come");
+    let answer = |media: &str| {
+        let answer =
+            Answer::ok("data: 1\n\n").header("Content-Type", media).header("Cache-Control", "no-store");
+        answer.chunked().hold(&more).body("data: 2\n\n")
+    };
+    let streams = ["text/event-stream", "Text/Event-Stream ; charset=utf-8"];
+    for (n, media) in streams.iter().enumerate() {
+        world.origin().always(&format!("/{n}"), answer(media));
+    }
+    world.origin().always("/plain", answer("text/plain"));
+    let mut clients = Vec::new();
+    for n in 0..streams.len() {
+        let mut client = world.client().get(&format!("/{n}")).begin().await;
+        assert_eq!(client.read(9).await, "data: 1\n\n");
+        clients.push(client);
+    }
+    let mut plain = world.client().get("/plain").begin().await;
+    assert_eq!(plain.read(9).await, "data: 1\n\n");
+    plain.rest().await.expect_err("it paused for too long");
+    more.open();
+    for client in clients {
+        assert_eq!(client.rest().await.unwrap(), "data: 2\n\n");
+    }
+}
+
 /// A body that is sent as a test says.
 struct Sent(mpsc::Receiver<Frame<Bytes>>);
 
