@@ -160,4 +160,25 @@ mod tests {
             assert!(Arguments::try_parse_from(both).is_err(), "two files");
         }
     }
+
+    /// docs/cli.md has a section for each command, with a row for each of its options and for no other.
+    #[test]
+    fn the_page_lists_every_command_and_option() {
+        const PAGE: &str = include_str!("../../docs/cli.md");
+        for command in Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let heading = format!("\n## seawall {}\n", command.get_name());
+            let section = PAGE.split_once(&heading).map(|(_, rest)| rest.split("\n## ").next().unwrap());
+            let section = section.unwrap_or_else(|| panic!("docs/cli.md has no {heading:?}"));
+            let rows = section.lines().filter(|line| line.starts_with("| `-"));
+            let mut documented: Vec<_> = rows
+                .filter_map(|row| row.split("--").nth(1)?.split([' ', '`']).next().map(str::to_owned))
+                .collect();
+            let options = command.get_arguments().filter(|option| !option.is_hide_set());
+            let mut known: Vec<_> =
+                options.filter_map(|option| option.get_long().map(str::to_owned)).collect();
+            documented.sort_unstable();
+            known.sort_unstable();
+            assert_eq!(documented, known, "{heading:?} of docs/cli.md");
+        }
+    }
 }

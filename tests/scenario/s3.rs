@@ -53,6 +53,8 @@ async fn a_key_is_stored_once_and_purged_once_by_any_spelling() {
         let first = world.get(&one).await;
         assert!(!first.is_hit(), "{one}");
         world.get(&other).await.assert_hit(200, &first.text());
+        // In a purge a bare `*` is a wildcard: the key that has one is written with %2A.
+        let one = if *plain == "*" { other.clone() } else { one };
         for (purge, url) in [("urls", &one), ("urls", &other), ("prefixes", &one), ("prefixes", &other)] {
             let body = format!("{{\"{purge}\":[\"http://test.example{url}\"]}}");
             let seen = post(&world, "/purge", &body).await;
