@@ -124,7 +124,7 @@ mod tests {
         }
         let many = format!("{{\"tags\":[{}\"\"]}}", "\"t\",".repeat(MAX_SELECTORS));
         assert!(purge(many.as_bytes()).unwrap_err().why.contains("more than 10000"));
-        let sites = Settings::new(&crate::edge::build::testing::config("a.example")).unwrap().sites;
+        let sites = Settings::offline(&crate::edge::build::testing::config("a.example")).unwrap().sites;
         for (body, error) in [
             ("{}", r#""urls" must have 1 to 10000 URLs"#),
             (r#"{"urls":["x"]}"#, r#""urls[0]" must be a URL"#),

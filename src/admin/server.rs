@@ -371,7 +371,7 @@ mod tests {
     fn what_happened_is_shown() {
         let admin = admin();
         let record = Record {
-            site: Some(0),
+            site: Some(admin.state.metrics.site("a.example")),
             status: 200,
             ..Record::new(admin.state.clock.now(), quanta::Instant::now())
         };

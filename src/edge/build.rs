@@ -6,7 +6,7 @@ use http::header::InvalidHeaderValue;
 
 use super::node::Node;
 use super::request::purgers::Purgers;
-use super::request::route::Sites;
+use super::request::route::{Handles, Sites};
 use super::settings::Settings;
 use crate::cache::budget::Budget;
 use crate::cache::disk::{self, DiskTier, metrics::DiskMetrics};
@@ -15,11 +15,11 @@ use crate::cache::memory::MemoryTier;
 use crate::cache::metrics::{CacheMetrics, TierUsage};
 use crate::cache::store::tier::Tier;
 use crate::cache::store::{Parts, Store};
-use crate::config::{self, Config};
+use crate::config::{self, Config, PoolId, Site};
 use crate::edge::clock::Clock;
 use crate::edge::worker::{Edge, Worker};
-use crate::origin::{OriginMetrics, OriginSetupError, Origins};
-use crate::telemetry::{AccessLog, AccessLogError, HotKeys, Metrics, Recorder};
+use crate::origin::{OriginMetrics, OriginSetupError, Origins, PoolHandle};
+use crate::telemetry::{AccessLog, AccessLogError, HotKeys, Metrics, Recorder, SiteHandle};
 
 /// The log of purges, in the disk tier's folder.
 const PURGES: &str = "purges.log";
@@ -63,14 +63,49 @@ pub enum BuildError {
     Name(#[from] InvalidHeaderValue),
 }
 
+/// The handles of a running edge.
+struct Running<'a> {
+    config: &'a Config,
+    metrics: &'a Metrics,
+    origins: &'a Origins,
+}
+
+impl Handles for Running<'_> {
+    fn site(&self, site: &Site) -> SiteHandle {
+        self.metrics.site(&site.name)
+    }
+
+    fn pool(&self, id: PoolId) -> PoolHandle {
+        self.config.pools.get(id.0).map_or_else(PoolHandle::default, |pool| self.origins.pool(&pool.name))
+    }
+}
+
+/// Of an edge that is not there: nothing can be asked, and all sites are one.
+struct Absent;
+
+impl Handles for Absent {
+    fn site(&self, _: &Site) -> SiteHandle {
+        SiteHandle::default()
+    }
+
+    fn pool(&self, _: PoolId) -> PoolHandle {
+        PoolHandle::default()
+    }
+}
+
 impl Settings {
-    /// From a configuration.
+    fn new(config: &Config, handles: &dyn Handles) -> Result<Self, InvalidHeaderValue> {
+        let node = Arc::new(Node::new(config)?);
+        let sites = Sites::new(&config.sites, &node, handles);
+        Ok(Self { sites, purgers: Purgers::new(&config.admin), node })
+    }
+
+    /// Settings to look things up in, without an edge that could answer requests.
     ///
     /// # Errors
     /// No field value can hold the node's name.
-    pub fn new(config: &Config) -> Result<Self, InvalidHeaderValue> {
-        let node = Arc::new(Node::new(config)?);
-        Ok(Self { sites: Sites::new(&config.sites, &node), purgers: Purgers::new(&config.admin), node })
+    pub fn offline(config: &Config) -> Result<Self, InvalidHeaderValue> {
+        Self::new(config, &Absent)
     }
 }
 
@@ -106,11 +141,14 @@ impl Edge {
             budget: Budget::new(fill_memory(&config.cache.memory)),
             metrics: cache_metrics,
         });
+        let access = AccessLog::start(&config.log, &metrics)?;
+        let origins = Origins::start(config, OriginMetrics::register(registry)?)?;
+        let settings = Settings::new(config, &Running { config, metrics: &metrics, origins: &origins })?;
         Ok(Built {
-            access: AccessLog::start(&config.log, &metrics)?,
+            access,
             hot: Arc::new(HotKeys::new()),
-            origins: Origins::start(config, OriginMetrics::register(registry)?)?,
-            edge: Arc::new(Self::new(Arc::new(store), Settings::new(config)?, clock)),
+            origins,
+            edge: Arc::new(Self::new(Arc::new(store), settings, clock)),
             metrics,
             disk,
             purges,
@@ -119,6 +157,17 @@ impl Edge {
 }
 
 impl Built {
+    /// Puts the settings of another configuration in the place of those that the edge has. Pools are found by name, and
+    /// are those that the edge was built with.
+    ///
+    /// # Errors
+    /// No field value can hold the node's name; nothing is replaced then.
+    pub fn replace_settings(&self, config: &Config) -> Result<(), InvalidHeaderValue> {
+        let handles = Running { config, metrics: &self.metrics, origins: &self.origins };
+        self.edge.replace(Settings::new(config, &handles)?);
+        Ok(())
+    }
+
     /// A worker for the current thread.
     pub fn worker(&self) -> Worker {
         Worker {

@@ -95,8 +95,8 @@ impl Worker {
         if incoming.method != Method::GET && settings.purgers.let_purge(&incoming) {
             return Ok(Next::Purge(Box::new(incoming)));
         }
-        let routed = route(incoming, &settings.sites)
-            .map_err(|not| record::unrouted(&not, &settings.sites, pending))?;
+        let routed =
+            route(incoming, &settings.sites).map_err(|unrouted| record::unrouted(unrouted, pending))?;
         pending.record.site = Some(routed.route.site);
         let authorized = authorize(routed, now).map_err(|denied| record::denied(*denied, pending))?;
         let keyed = key(authorized);

@@ -6,16 +6,14 @@ use std::time::Duration;
 use super::attempts::{Fetch, Tried};
 use super::connection::Connections;
 use super::error::{Failed, FetchError};
-use super::origins::Origins;
+use super::origins::PoolHandle;
 use super::pool::Pool;
 use super::request::{OriginRequest, OriginResponse};
 use super::template::Template;
-use crate::config::PoolId;
 
 /// Asks origins; owns one thread's connections to them. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    origins: Arc<Origins>,
     connections: Arc<Connections>,
 }
 
@@ -25,8 +23,8 @@ const AHEAD: (u64, Duration) = (64 * 1024, Duration::from_millis(10));
 const AHEAD_OF_STAND_IN: (u64, Duration) = (1024 * 1024, Duration::from_secs(1));
 
 impl Client {
-    pub(super) fn new(origins: Arc<Origins>) -> Self {
-        Self { origins, connections: Connections::start() }
+    pub(super) fn new() -> Self {
+        Self { connections: Connections::start() }
     }
 
     /// Gets a response head for `request` from a member of `pool`, trying others where that is safe and the
@@ -37,9 +35,9 @@ impl Client {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub async fn fetch(&self, pool: PoolId, request: OriginRequest) -> Result<OriginResponse, Failed> {
+    pub async fn fetch(&self, pool: &PoolHandle, request: OriginRequest) -> Result<OriginResponse, Failed> {
         let mut tried = Tried::default();
-        let Some(pool) = self.origins.pool(pool) else {
+        let Some(pool) = &pool.0 else {
             return Err(tried.failed("".into(), FetchError::BadRequest("no such pool")));
         };
         self.fetch_from(pool, request, &mut tried)
@@ -77,11 +75,6 @@ impl Client {
             None => response.body.keep(place),
         }
         Ok(response)
-    }
-
-    #[cfg(test)]
-    pub(super) fn pool(&self) -> Option<&Arc<Pool>> {
-        self.origins.pool(PoolId(0))
     }
 
     #[cfg(test)]

@@ -39,6 +39,6 @@ pub use body::OriginBody;
 pub use client::Client;
 pub use error::{BodyError, Failed, FetchError, OriginSetupError, TlsFault};
 pub use metrics::OriginMetrics;
-pub use origins::Origins;
+pub use origins::{Origins, PoolHandle};
 pub use request::{BoxError, OnInformational, OriginRequest, OriginResponse, RequestBody, Trip};
 pub use tunnel::{Activity, OriginTunnel};

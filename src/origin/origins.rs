@@ -12,11 +12,21 @@ use super::pool::{Found, Pool};
 use super::resolve::Name;
 use super::s3::S3;
 use super::{health, resolve, tls};
-use crate::config::{self, Config, PoolId};
+use crate::config::{self, Config};
 
 /// The pools with their members, rings and health. One per process, shared by all threads.
 pub struct Origins {
     pools: Vec<Arc<Pool>>,
+}
+
+/// A pool to ask. The default is none: every request to it fails.
+#[derive(Clone, Default)]
+pub struct PoolHandle(pub(super) Option<Arc<Pool>>);
+
+impl std::fmt::Debug for PoolHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PoolHandle").field(&self.0.as_ref().map(|pool| &pool.name)).finish()
+    }
 }
 
 impl Origins {
@@ -62,12 +72,13 @@ impl Origins {
     }
 
     /// A client with connections of its own; one per worker thread, made on that thread's runtime.
-    pub fn client(self: &Arc<Self>) -> Client {
-        Client::new(self.clone())
+    pub fn client(&self) -> Client {
+        Client::new()
     }
 
-    pub(super) fn pool(&self, id: PoolId) -> Option<&Arc<Pool>> {
-        self.pools.get(id.0)
+    /// The pool of this name: what holds it can ask it, whatever becomes of the configuration.
+    pub fn pool(&self, name: &str) -> PoolHandle {
+        PoolHandle(self.pools.iter().find(|pool| *pool.name == *name).cloned())
     }
 }
 

@@ -195,8 +195,8 @@ impl Writer {
             }
             match message {
                 Ok(Message::Record(record)) => {
-                    let site = self.shards.label(record.site);
-                    self.sink.line(|out| self.format.write(&record, site, out));
+                    let site = self.shards.sites.label(record.site);
+                    self.sink.line(|out| self.format.write(&record, &site, out));
                 }
                 Ok(Message::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Flush(done)) => {
@@ -216,6 +216,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sites::SiteHandle;
     use super::*;
     use crate::http::time::Time;
     use crate::telemetry::{Details, Recorder};
@@ -234,7 +235,7 @@ mod tests {
         let details = Details { path: path.into(), ..Details::default() };
         Record {
             status: 200,
-            site: Some(0),
+            site: Some(SiteHandle::default()),
             complete: true,
             details: Some(Box::new(details)),
             ..Record::new(Time(0), quanta::Instant::now())

@@ -9,6 +9,7 @@ use prometheus::proto;
 
 use super::record::MethodClass;
 use super::shard::{BOUNDS, Distribution, RequestShard, STATUSES};
+use super::sites::{SiteHandle, SiteLabels};
 use crate::http::refusal::Refusal;
 use crate::policy::outcome::Outcome;
 
@@ -40,39 +41,15 @@ const FAMILIES: [(&str, &str, &[&str]); 8] = [
     ("seawall_requests_in_flight", "Requests that have begun and not ended.", &[]),
 ];
 
-/// The `site` label of requests that no site was found for.
-const NO_SITE: &str = "none";
-
 /// All shards of a process.
 pub(super) struct Shards {
-    /// The `site` label by row; the last is [`NO_SITE`].
-    labels: Vec<String>,
+    pub(super) sites: SiteLabels,
     shards: Mutex<Vec<Arc<RequestShard>>>,
 }
 
 impl Shards {
-    pub(super) fn new(sites: &[String]) -> Self {
-        let mut labels = Vec::with_capacity(sites.len() + 1);
-        // Two series with the same labels would make the whole exposition invalid.
-        for name in sites.iter().map(String::as_str).chain([NO_SITE]) {
-            let mut label = name.to_owned();
-            let mut n = 2;
-            while labels.contains(&label) {
-                label = format!("{name}#{n}");
-                n += 1;
-            }
-            labels.push(label);
-        }
-        Self { labels, shards: Mutex::default() }
-    }
-
-    pub(super) fn sites(&self) -> usize {
-        self.labels.len() - 1
-    }
-
-    pub(super) fn label(&self, site: Option<u16>) -> &str {
-        let row = site.map_or(self.sites(), |site| usize::from(site).min(self.sites()));
-        &self.labels[row]
+    pub(super) fn new(sites: SiteLabels) -> Self {
+        Self { sites, shards: Mutex::default() }
     }
 
     pub(super) fn add(&self, shard: Arc<RequestShard>) {
@@ -106,7 +83,7 @@ impl Collector for ShardCollector {
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
         let shards = self.shards.shards.lock().clone();
-        let sum = Sum { labels: &self.shards.labels, shards: &shards };
+        let sum = Sum { sites: self.shards.sites.all(), shards: &shards };
         let metrics = [
             (proto::MetricType::COUNTER, sum.requests()),
             (proto::MetricType::HISTOGRAM, sum.histograms(RequestShard::add_duration)),
@@ -135,7 +112,8 @@ impl Collector for ShardCollector {
 
 /// One scrape's view of the shards.
 struct Sum<'a> {
-    labels: &'a [String],
+    /// With their labels.
+    sites: Vec<(Option<SiteHandle>, Arc<str>)>,
     shards: &'a [Arc<RequestShard>],
 }
 
@@ -146,7 +124,7 @@ impl Sum<'_> {
 
     fn requests(&self) -> Vec<proto::Metric> {
         let mut metrics = Vec::new();
-        for (row, site) in self.labels.iter().enumerate() {
+        for (row, site) in self.sites.iter().map(|(row, site)| (*row, &**site)) {
             for (m, method) in MethodClass::ALL.iter().enumerate() {
                 for (s, status) in STATUSES.iter().enumerate() {
                     for (o, outcome) in Outcome::ALL.iter().enumerate() {
@@ -164,9 +142,12 @@ impl Sum<'_> {
         metrics
     }
 
-    fn histograms(&self, add: impl Fn(&RequestShard, usize, usize, &mut Distribution)) -> Vec<proto::Metric> {
+    fn histograms(
+        &self,
+        add: impl Fn(&RequestShard, Option<SiteHandle>, usize, &mut Distribution),
+    ) -> Vec<proto::Metric> {
         let mut metrics = Vec::new();
-        for (row, site) in self.labels.iter().enumerate() {
+        for (row, site) in self.sites.iter().map(|(row, site)| (*row, &**site)) {
             for (o, outcome) in Outcome::ALL.iter().enumerate() {
                 let mut sum = Distribution::default();
                 for shard in self.shards {
@@ -180,7 +161,7 @@ impl Sum<'_> {
 
     fn sent(&self) -> Vec<proto::Metric> {
         let mut metrics = Vec::new();
-        for (row, site) in self.labels.iter().enumerate() {
+        for (row, site) in self.sites.iter().map(|(row, site)| (*row, &**site)) {
             for (o, outcome) in Outcome::ALL.iter().enumerate() {
                 let labels = [("outcome", outcome.as_str()), ("site", site)];
                 metrics.extend(counter(self.total(|shard| shard.sent(row, o)), &labels));
@@ -189,15 +170,15 @@ impl Sum<'_> {
         metrics
     }
 
-    fn by_row(&self, cell: impl Fn(&RequestShard, usize) -> u64) -> Vec<proto::Metric> {
-        let rows = self.labels.iter().enumerate();
-        rows.filter_map(|(row, site)| counter(self.total(|shard| cell(shard, row)), &[("site", site)]))
+    fn by_row(&self, cell: impl Fn(&RequestShard, Option<SiteHandle>) -> u64) -> Vec<proto::Metric> {
+        let rows = self.sites.iter();
+        rows.filter_map(|(row, site)| counter(self.total(|shard| cell(shard, *row)), &[("site", site)]))
             .collect()
     }
 
     fn refusals(&self) -> Vec<proto::Metric> {
         let mut metrics = Vec::new();
-        for (row, site) in self.labels.iter().enumerate() {
+        for (row, site) in self.sites.iter().map(|(row, site)| (*row, &**site)) {
             for (r, refusal) in Refusal::ALL.iter().enumerate() {
                 let labels = [("reason", refusal.as_str()), ("site", site)];
                 metrics.extend(counter(self.total(|shard| shard.refusals(row, r)), &labels));
@@ -253,19 +234,4 @@ fn histogram(sum: &Distribution, labels: &[(&str, &str)]) -> Option<proto::Metri
         metric.set_histogram(histogram);
         metric
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_unique_and_the_last_is_no_site() {
-        let shards = Shards::new(&["a".into(), "a".into(), "none".into()]);
-        assert_eq!(shards.labels, ["a", "a#2", "none", "none#2"]);
-        assert_eq!(
-            (shards.label(Some(1)), shards.label(None), shards.label(Some(99))),
-            ("a#2", "none#2", "none#2")
-        );
-    }
 }

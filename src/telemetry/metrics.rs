@@ -7,6 +7,7 @@ use prometheus::{Encoder, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry
 use super::collector::{ShardCollector, Shards};
 use super::process::ProcessCollector;
 use super::shard::RequestShard;
+use super::sites::{SiteHandle, SiteLabels};
 
 /// Content type of what [`Metrics::render`] gives: text exposition format 0.0.4.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,13 +43,13 @@ impl LogMetrics {
 }
 
 impl Metrics {
-    /// For the sites of a configuration, named by `Site::name` in file order: a record's `site` is an index here.
+    /// `sites` are the names of the sites that there will be first; see [`Metrics::site`].
     ///
     /// # Errors
     /// If a metric is registered twice, which is a mistake in this program.
     pub fn new(sites: &[String]) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let shards = Arc::new(Shards::new(sites));
+        let shards = Arc::new(Shards::new(SiteLabels::new(sites)));
         registry.register(Box::new(ShardCollector::new(shards.clone())?))?;
         registry.register(Box::new(ProcessCollector::new()?))?;
         let build = IntGaugeVec::new(
@@ -71,9 +72,15 @@ impl Metrics {
         &self.registry
     }
 
+    /// What records call a site of this name. It stays the same, and so do the site's counters, for as long as the
+    /// process lives.
+    pub fn site(&self, name: &str) -> SiteHandle {
+        self.shards.sites.handle(name)
+    }
+
     /// Counters for one worker thread; they are part of every scrape from now on.
     pub fn shard(&self) -> Arc<RequestShard> {
-        let shard = Arc::new(RequestShard::new(self.shards.sites(), self.denied.clone()));
+        let shard = Arc::new(RequestShard::new(self.denied.clone()));
         self.shards.add(shard.clone());
         shard
     }
@@ -114,13 +121,18 @@ mod tests {
     use std::time::Duration;
 
     fn metrics() -> Metrics {
-        Metrics::new(&["a.example".into(), "b \"quoted\" \\ \n".into()]).unwrap()
+        {
+            let names = ["a.example".to_owned(), "b \"quoted\" \\ \n".to_owned()];
+            let metrics = Metrics::new(&names).unwrap();
+            names.iter().for_each(|name| drop(metrics.site(name)));
+            metrics
+        }
     }
 
     /// A record that touches every metric of a shard.
     fn record() -> Record {
         Record {
-            site: Some(0),
+            site: Some(SiteHandle(0)),
             method: MethodClass::Get,
             status: 200,
             outcome: Outcome::Hit,
@@ -221,7 +233,7 @@ mod tests {
         let metrics = metrics();
         let shard = metrics.shard();
         assert_eq!(value(&scrape(&metrics), "seawall_requests_total", &[]), None);
-        shard.record(&Record { site: Some(1), ..record() });
+        shard.record(&Record { site: Some(SiteHandle(1)), ..record() });
         let samples = scrape(&metrics);
         let of_requests: Vec<_> = samples.iter().filter(|s| s.name == "seawall_requests_total").collect();
         assert_eq!(of_requests.len(), 1);

@@ -12,6 +12,7 @@ mod process; // this process as /proc shows it
 mod record; // what one request became
 mod recorder; // a request's record from its first byte to its last
 mod shard; // one thread's counters
+mod sites; // what metrics and logs call a site
 mod sink; // where access log lines go: a file or standard output
 mod top_k; // a Space-Saving sketch that forgets
 
@@ -22,3 +23,4 @@ pub use metrics::{CONTENT_TYPE, Metrics};
 pub use record::{Details, MethodClass, OriginTrip, Protocol, Record, Tier};
 pub use recorder::{Pending, Recorder};
 pub use shard::RequestShard;
+pub use sites::SiteHandle;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use quanta::Instant;
 
+use super::sites::SiteHandle;
 use crate::http::refusal::Refusal;
 use crate::http::time::Time;
 use crate::policy::outcome::Outcome;
@@ -76,8 +77,8 @@ pub struct Record {
     pub at: Time,
     /// Monotonic clock at the same moment; `took` and `first_byte` count from it.
     pub started: Instant,
-    /// Index into `Config::sites`; none before routing or when no site matched.
-    pub site: Option<u16>,
+    /// None before routing or when no site matched.
+    pub site: Option<SiteHandle>,
     /// The request's method.
     pub method: MethodClass,
     /// Status of the final response; 0 when none was sent.

@@ -99,19 +99,20 @@ mod tests {
     #[test]
     fn dropped_is_incomplete_and_finished_is_not() {
         let metrics = Metrics::new(&["a".into()]).unwrap();
+        let site = metrics.site("a");
         let recorder = Recorder::new(metrics.shard(), AccessLog::off());
         let mut one = recorder.begin(Time(0), Instant::now());
         one.record.status = 200;
-        one.record.site = Some(0);
+        one.record.site = Some(site);
         assert!(!one.wants_details());
         let mut two = recorder.begin(Time(0), Instant::now());
-        two.record.site = Some(0);
+        two.record.site = Some(site);
         two.record.status = 200;
         two.first_byte(Instant::now());
         assert_eq!(recorder.shard().in_flight(), 2);
         drop(two);
-        assert_eq!((recorder.shard().in_flight(), recorder.shard().incomplete(0)), (1, 1));
+        assert_eq!((recorder.shard().in_flight(), recorder.shard().incomplete(Some(site))), (1, 1));
         one.finish();
-        assert_eq!((recorder.shard().in_flight(), recorder.shard().incomplete(0)), (0, 1));
+        assert_eq!((recorder.shard().in_flight(), recorder.shard().incomplete(Some(site))), (0, 1));
     }
 }

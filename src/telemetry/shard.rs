@@ -3,12 +3,14 @@
 //! A request costs four to eight uncontended relaxed atomic adds, no lock, no hash, no allocation. Adds rather
 //! than a load and a store, because a body may be dropped on another thread than its request began on.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prometheus::IntCounterVec;
 
 use super::record::{MethodClass, Record};
+use super::sites::SiteHandle;
 use crate::http::refusal::Refusal;
 use crate::policy::outcome::Outcome;
 
@@ -67,24 +69,68 @@ impl Cells {
     }
 }
 
+/// The counters of one site.
+struct Row {
+    /// [method][status][outcome]
+    requests: Cells,
+    /// [outcome][HISTOGRAM]
+    durations: Cells,
+    /// [outcome][HISTOGRAM]
+    first_bytes: Cells,
+    /// [outcome]
+    sent: Cells,
+    /// [0] bytes received, [1] incomplete
+    others: Cells,
+    /// [refusal]
+    refusals: Cells,
+}
+
+impl Row {
+    fn new() -> Self {
+        Self {
+            requests: Cells::new(METHODS * STATUSES.len() * OUTCOMES),
+            durations: Cells::new(OUTCOMES * HISTOGRAM),
+            first_bytes: Cells::new(OUTCOMES * HISTOGRAM),
+            sent: Cells::new(OUTCOMES),
+            others: Cells::new(2),
+            refusals: Cells::new(REFUSALS),
+        }
+    }
+}
+
+const RECEIVED: usize = 0;
+const INCOMPLETE: usize = 1;
+
+/// Rows of a chunk. There are as many chunks, which is as many sites as a handle can tell apart.
+const CHUNK: usize = 256;
+
+/// Rows that appear when their site has its first request here: sites may come while the process runs.
+struct Rows(Box<[OnceLock<Chunk>]>);
+
+type Chunk = Box<[OnceLock<Box<Row>>]>;
+
+impl Rows {
+    fn new() -> Self {
+        Self((0..CHUNK).map(|_| OnceLock::new()).collect())
+    }
+
+    fn get(&self, site: SiteHandle) -> Option<&Row> {
+        let index = usize::from(site.0);
+        self.0[index / CHUNK].get()?[index % CHUNK].get().map(|row| &**row)
+    }
+
+    fn get_or_new(&self, site: SiteHandle) -> &Row {
+        let index = usize::from(site.0);
+        let chunk = self.0[index / CHUNK].get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
+        chunk[index % CHUNK].get_or_init(|| Box::new(Row::new()))
+    }
+}
+
 /// One thread's counters; made by [`Metrics::shard`](super::Metrics::shard).
 pub struct RequestShard {
-    /// Rows: the configured sites and, last, "no site".
-    rows: usize,
-    /// [row][method][status][outcome]
-    requests: Cells,
-    /// [row][outcome][HISTOGRAM]
-    durations: Cells,
-    /// [row][outcome][HISTOGRAM]
-    first_bytes: Cells,
-    /// [row][outcome]
-    sent: Cells,
-    /// [row]
-    received: Cells,
-    /// [row]
-    incomplete: Cells,
-    /// [row][refusal]
-    refusals: Cells,
+    rows: Rows,
+    /// Of requests that no site was found for.
+    no_site: Row,
     /// [0] begun, [1] ended
     flight: Cells,
     /// A refused signature is off the hit path, so one shared map will do.
@@ -92,20 +138,8 @@ pub struct RequestShard {
 }
 
 impl RequestShard {
-    pub(super) fn new(sites: usize, denied: IntCounterVec) -> Self {
-        let rows = sites + 1;
-        Self {
-            rows,
-            requests: Cells::new(rows * METHODS * STATUSES.len() * OUTCOMES),
-            durations: Cells::new(rows * OUTCOMES * HISTOGRAM),
-            first_bytes: Cells::new(rows * OUTCOMES * HISTOGRAM),
-            sent: Cells::new(rows * OUTCOMES),
-            received: Cells::new(rows),
-            incomplete: Cells::new(rows),
-            refusals: Cells::new(rows * REFUSALS),
-            flight: Cells::new(2),
-            denied,
-        }
+    pub(super) fn new(denied: IntCounterVec) -> Self {
+        Self { rows: Rows::new(), no_site: Row::new(), flight: Cells::new(2), denied }
     }
 
     /// A request begins; [`end`](Self::end) must follow. [`Recorder`](super::Recorder) sees to both.
@@ -118,23 +152,23 @@ impl RequestShard {
         self.flight.add(1, 1);
     }
 
-    /// Counts a finished request. A site index that is not configured counts as no site.
+    /// Counts a finished request.
     pub fn record(&self, record: &Record) {
         let row = self.row(record.site);
         let outcome = record.outcome as usize;
-        self.requests.add(request_cell(row, record.method as usize, status_index(record.status), outcome), 1);
-        observe(&self.durations, row, outcome, record.took);
+        row.requests.add(request_cell(record.method as usize, status_index(record.status), outcome), 1);
+        observe(&row.durations, outcome, record.took);
         if let Some(first_byte) = record.first_byte {
-            observe(&self.first_bytes, row, outcome, first_byte);
+            observe(&row.first_bytes, outcome, first_byte);
         }
         if record.bytes_sent > 0 {
-            self.sent.add(row * OUTCOMES + outcome, record.bytes_sent);
+            row.sent.add(outcome, record.bytes_sent);
         }
         if record.bytes_received > 0 {
-            self.received.add(row, record.bytes_received);
+            row.others.add(RECEIVED, record.bytes_received);
         }
         if !record.complete {
-            self.incomplete.add(row, 1);
+            row.others.add(INCOMPLETE, 1);
         }
         if let Some(refusal) = record.refusal {
             self.refuse(record.site, refusal);
@@ -145,44 +179,55 @@ impl RequestShard {
     }
 
     /// Counts a refusal that never became a request with a record: a head that was no HTTP, or came too slowly.
-    pub fn refuse(&self, site: Option<u16>, refusal: Refusal) {
-        self.refusals.add(self.row(site) * REFUSALS + refusal as usize, 1);
+    pub fn refuse(&self, site: Option<SiteHandle>, refusal: Refusal) {
+        self.row(site).refusals.add(refusal as usize, 1);
     }
 
-    fn row(&self, site: Option<u16>) -> usize {
-        site.map_or(self.rows - 1, |site| usize::from(site).min(self.rows - 1))
+    fn row(&self, site: Option<SiteHandle>) -> &Row {
+        site.map_or(&self.no_site, |site| self.rows.get_or_new(site))
+    }
+
+    /// What a site's row has in a cell; nothing if this thread has not had a request for it.
+    fn read<T: Default>(&self, site: Option<SiteHandle>, read: impl FnOnce(&Row) -> T) -> T {
+        site.map_or(Some(&self.no_site), |site| self.rows.get(site)).map(read).unwrap_or_default()
     }
 
     pub(super) fn in_flight(&self) -> i64 {
         self.flight.get(0).wrapping_sub(self.flight.get(1)).cast_signed()
     }
 
-    pub(super) fn requests(&self, row: usize, method: usize, status: usize, outcome: usize) -> u64 {
-        self.requests.get(request_cell(row, method, status, outcome))
+    pub(super) fn requests(
+        &self,
+        site: Option<SiteHandle>,
+        method: usize,
+        status: usize,
+        outcome: usize,
+    ) -> u64 {
+        self.read(site, |row| row.requests.get(request_cell(method, status, outcome)))
     }
 
-    pub(super) fn sent(&self, row: usize, outcome: usize) -> u64 {
-        self.sent.get(row * OUTCOMES + outcome)
+    pub(super) fn sent(&self, site: Option<SiteHandle>, outcome: usize) -> u64 {
+        self.read(site, |row| row.sent.get(outcome))
     }
 
-    pub(super) fn received(&self, row: usize) -> u64 {
-        self.received.get(row)
+    pub(super) fn received(&self, site: Option<SiteHandle>) -> u64 {
+        self.read(site, |row| row.others.get(RECEIVED))
     }
 
-    pub(super) fn incomplete(&self, row: usize) -> u64 {
-        self.incomplete.get(row)
+    pub(super) fn incomplete(&self, site: Option<SiteHandle>) -> u64 {
+        self.read(site, |row| row.others.get(INCOMPLETE))
     }
 
-    pub(super) fn refusals(&self, row: usize, refusal: usize) -> u64 {
-        self.refusals.get(row * REFUSALS + refusal)
+    pub(super) fn refusals(&self, site: Option<SiteHandle>, refusal: usize) -> u64 {
+        self.read(site, |row| row.refusals.get(refusal))
     }
 
-    pub(super) fn add_duration(&self, row: usize, outcome: usize, into: &mut Distribution) {
-        into.add(&self.durations, row, outcome);
+    pub(super) fn add_duration(&self, site: Option<SiteHandle>, outcome: usize, into: &mut Distribution) {
+        self.read(site, |row| into.add(&row.durations, outcome));
     }
 
-    pub(super) fn add_first_byte(&self, row: usize, outcome: usize, into: &mut Distribution) {
-        into.add(&self.first_bytes, row, outcome);
+    pub(super) fn add_first_byte(&self, site: Option<SiteHandle>, outcome: usize, into: &mut Distribution) {
+        self.read(site, |row| into.add(&row.first_bytes, outcome));
     }
 }
 
@@ -194,8 +239,8 @@ pub(super) struct Distribution {
 }
 
 impl Distribution {
-    fn add(&mut self, cells: &Cells, row: usize, outcome: usize) {
-        let base = (row * OUTCOMES + outcome) * HISTOGRAM;
+    fn add(&mut self, cells: &Cells, outcome: usize) {
+        let base = outcome * HISTOGRAM;
         for (i, bucket) in self.buckets.iter_mut().enumerate() {
             *bucket += cells.get(base + i);
         }
@@ -207,8 +252,8 @@ impl Distribution {
     }
 }
 
-fn request_cell(row: usize, method: usize, status: usize, outcome: usize) -> usize {
-    ((row * METHODS + method) * STATUSES.len() + status) * OUTCOMES + outcome
+fn request_cell(method: usize, status: usize, outcome: usize) -> usize {
+    (method * STATUSES.len() + status) * OUTCOMES + outcome
 }
 
 fn status_index(status: u16) -> usize {
@@ -218,9 +263,9 @@ fn status_index(status: u16) -> usize {
     }
 }
 
-fn observe(cells: &Cells, row: usize, outcome: usize, took: Duration) {
+fn observe(cells: &Cells, outcome: usize, took: Duration) {
     let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-    let base = (row * OUTCOMES + outcome) * HISTOGRAM;
+    let base = outcome * HISTOGRAM;
     cells.add(base + BOUNDS.partition_point(|&bound| bound < nanos), 1);
     cells.add(base + BUCKETS, nanos);
 }
@@ -232,8 +277,8 @@ mod tests {
     use prometheus::Opts;
     use quanta::Instant;
 
-    fn shard(sites: usize) -> RequestShard {
-        RequestShard::new(sites, IntCounterVec::new(Opts::new("denied", "x"), &["reason"]).unwrap())
+    fn shard() -> RequestShard {
+        RequestShard::new(IntCounterVec::new(Opts::new("denied", "x"), &["reason"]).unwrap())
     }
 
     fn record() -> Record {
@@ -242,16 +287,16 @@ mod tests {
 
     #[test]
     fn a_bound_belongs_to_its_bucket() {
-        let shard = shard(1);
+        let (shard, site) = (shard(), Some(SiteHandle(0)));
         for (nanos, bucket) in
             [(0, 0), (50_000, 0), (50_001, 1), (1_000_000, 4), (60_000_000_000, 18), (60_000_000_001, 19)]
         {
             let mut before = Distribution::default();
-            shard.add_duration(0, 0, &mut before);
+            shard.add_duration(site, 0, &mut before);
             let took = Duration::from_nanos(nanos);
-            shard.record(&Record { site: Some(0), outcome: Outcome::Hit, took, ..record() });
+            shard.record(&Record { site, outcome: Outcome::Hit, took, ..record() });
             let mut after = Distribution::default();
-            shard.add_duration(0, 0, &mut after);
+            shard.add_duration(site, 0, &mut after);
             assert_eq!(after.buckets[bucket], before.buckets[bucket] + 1, "{nanos}");
             assert_eq!(after.sum_nanos, before.sum_nanos + nanos);
             assert_eq!(after.count(), before.count() + 1);
@@ -260,13 +305,11 @@ mod tests {
 
     #[test]
     fn every_cell_is_its_own() {
-        let (sites, mut seen) = (3, std::collections::HashSet::new());
-        for row in 0..=sites {
-            for method in 0..METHODS {
-                for status in 0..STATUSES.len() {
-                    for outcome in 0..OUTCOMES {
-                        assert!(seen.insert(request_cell(row, method, status, outcome)));
-                    }
+        let mut seen = std::collections::HashSet::new();
+        for method in 0..METHODS {
+            for status in 0..STATUSES.len() {
+                for outcome in 0..OUTCOMES {
+                    assert!(seen.insert(request_cell(method, status, outcome)));
                 }
             }
         }
@@ -274,13 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn a_site_that_is_not_configured_is_no_site() {
-        let shard = shard(2);
-        for site in [Some(2), Some(u16::MAX), None] {
-            shard.record(&Record { site, bytes_received: 5, ..record() });
+    fn every_site_has_a_row_of_its_own() {
+        let shard = shard();
+        let sites = [None, Some(SiteHandle(0)), Some(SiteHandle(300)), Some(SiteHandle(u16::MAX))];
+        for (n, site) in (1..).zip(sites) {
+            shard.record(&Record { site, bytes_received: n, ..record() });
         }
-        assert_eq!(shard.received(2), 15);
-        assert_eq!(shard.received(0) + shard.received(1), 0);
+        assert_eq!(sites.map(|site| shard.received(site)), [1, 2, 3, 4]);
+        assert_eq!(shard.received(Some(SiteHandle(1))), 0, "it has had no request");
     }
 
     #[test]

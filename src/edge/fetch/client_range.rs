@@ -107,7 +107,7 @@ pub async fn ask(
 ) -> Result<Answer, Refused> {
     let outgoing = Outgoing::for_pass(keyed, worker.store())?;
     let request = outgoing.with_body(RequestBody::Empty);
-    let response = worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+    let response = worker.client.fetch(&outgoing.pool, request).await.map_err(|failed| {
         record::trip(pending, &failed.trip);
         Refused::from(failed.refusal())
     })?;

@@ -94,7 +94,7 @@ impl Filling<'_> {
             let mut request = plan.outgoing.request(confirming.map(|object| &object.meta.head), range);
             request.stand_in = plan.stale.is_some();
             let asked = self.now();
-            let response = match self.worker.client.fetch(plan.outgoing.pool, request).await {
+            let response = match self.worker.client.fetch(&plan.outgoing.pool, request).await {
                 Ok(response) => response,
                 Err(failed) => {
                     tracing::debug!(target: "seawall::origin", error = %failed, "fill failed");

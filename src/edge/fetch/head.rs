@@ -42,7 +42,7 @@ pub async fn head(
     let outgoing = Outgoing::for_head(keyed, worker.store())?;
     let asked = worker.now();
     let request = outgoing.with_body(RequestBody::Empty);
-    let fetched = worker.client.fetch(outgoing.pool, request).await;
+    let fetched = worker.client.fetch(&outgoing.pool, request).await;
     let failure = match &fetched {
         Ok(response) => Failure::of_status(response.status),
         Err(failed) => Some(Failure::of(&failed.error)),

@@ -43,7 +43,7 @@ pub async fn pass(worker: &Worker, keyed: &mut Keyed, pending: &mut Pending) -> 
     let broken = Arc::new(OnceLock::new());
     let body = request_body(keyed, &broken);
     let asked = worker.now();
-    let response = worker.client.fetch(outgoing.pool, outgoing.with_body(body)).await.map_err(|failed| {
+    let response = worker.client.fetch(&outgoing.pool, outgoing.with_body(body)).await.map_err(|failed| {
         tracing::debug!(target: "seawall::origin", error = %failed, "pass failed");
         record::trip(pending, &failed.trip);
         // What the client did to its body is the reason, whatever that did to the exchange.

@@ -40,7 +40,7 @@ pub async fn pass(worker: &Worker, keyed: &Keyed, pending: &mut Pending) -> Resu
     let outgoing = Outgoing::for_pass(keyed, worker.store())?;
     let mut request = outgoing.with_body(RequestBody::Empty);
     request.upgrade = keyed.request.incoming().upgrade.clone();
-    let mut response = worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+    let mut response = worker.client.fetch(&outgoing.pool, request).await.map_err(|failed| {
         tracing::debug!(target: "seawall::origin", error = %failed, "upgrade failed");
         record::trip(pending, &failed.trip);
         Refused::from(failed.refusal())

@@ -8,12 +8,12 @@ use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, I
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::cache::store::{Moment, Store};
-use crate::config::{OriginKind, PoolId};
+use crate::config::OriginKind;
 use crate::http::forwarded::{self, Received};
 use crate::http::host::Scheme;
 use crate::http::range::ByteRange;
 use crate::http::refusal::Refusal;
-use crate::origin::{OnInformational, OriginRequest, RequestBody, s3};
+use crate::origin::{OnInformational, OriginRequest, PoolHandle, RequestBody, s3};
 use crate::policy::conditional;
 use crate::policy::key::{CacheUse, keyed_query};
 use crate::server::Hints;
@@ -25,7 +25,7 @@ use crate::edge::request::route::Route;
 /// A request to an origin, which can be made more than once.
 pub struct Outgoing {
     /// Whom to ask.
-    pub pool: PoolId,
+    pub pool: PoolHandle,
     /// What it is handled by.
     pub route: Arc<Route>,
     /// End-to-end fields, ours included.
@@ -92,7 +92,7 @@ impl Outgoing {
             (query, _) => query.map(Into::into),
         };
         Ok(Self {
-            pool: route.settings.pool,
+            pool: route.pool.clone(),
             asked: store.moment(&keyed.key),
             route: Arc::clone(route),
             method: incoming.method.clone(),

@@ -3,13 +3,24 @@
 use std::sync::Arc;
 
 use crate::cache::invalidation;
-use crate::config::{HostPattern, OriginKind, PathPattern, RouteSettings, Rule, Site};
+use crate::config::{HostPattern, OriginKind, PathPattern, PoolId, RouteSettings, Rule, Site};
 use crate::http::refusal::Refusal;
 use crate::http::uniform;
 use crate::signed::{PathToken, Verifiers, split_path_token};
 
 use crate::edge::node::Node;
 use crate::edge::request::sanitize::Incoming;
+use crate::origin::PoolHandle;
+use crate::telemetry::SiteHandle;
+
+/// What settings hold on to beyond themselves: state that stays when they are replaced.
+pub trait Handles {
+    /// What metrics and logs call a site.
+    fn site(&self, site: &Site) -> SiteHandle;
+
+    /// A pool to ask.
+    fn pool(&self, id: PoolId) -> PoolHandle;
+}
 
 /// The sites, ready for look-up.
 #[derive(Debug)]
@@ -32,6 +43,10 @@ struct Served {
 }
 
 impl Served {
+    fn allow(&self) -> String {
+        self.site.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     fn rule(&self, path: &str) -> &Arc<Route> {
         let rule = self.rules.iter().find(|(rule, _)| rule.path.matches(path));
         rule.map_or(&self.base, |(_, route)| route)
@@ -52,8 +67,10 @@ impl Served {
 /// What a request is handled by: a site's or a rule's settings with what is derived from them.
 #[derive(Debug)]
 pub struct Route {
-    /// Index of the site, as metrics count it.
-    pub site: u16,
+    /// The site, as metrics count it.
+    pub site: SiteHandle,
+    /// Where its misses go.
+    pub pool: PoolHandle,
     /// What purges call the site.
     pub site_id: u64,
     /// Cache, headers, pool.
@@ -74,7 +91,7 @@ pub struct Routed {
 
 impl Sites {
     /// From the configuration, which has refused duplicates.
-    pub fn new(sites: &[Site], node: &Arc<Node>) -> Self {
+    pub fn new(sites: &[Site], node: &Arc<Node>, handles: &dyn Handles) -> Self {
         let mut table = Self { sites: Vec::new(), exact: Vec::new(), suffixes: Vec::new(), any: None };
         for (index, site) in sites.iter().enumerate() {
             for host in &site.hosts {
@@ -86,7 +103,8 @@ impl Sites {
             }
             let route = |settings: &Arc<RouteSettings>| {
                 Arc::new(Route {
-                    site: index as u16,
+                    site: handles.site(site),
+                    pool: handles.pool(settings.pool),
                     site_id: invalidation::site(&site.name),
                     settings: Arc::clone(settings),
                     verifiers: Verifiers::new(&settings.signed),
@@ -156,7 +174,15 @@ pub struct Unrouted {
     /// Why.
     pub refusal: Refusal,
     /// The site that has its host.
-    pub site: Option<u16>,
+    pub site: Option<SiteHandle>,
+    /// The value of Allow, for a 405 (RFC 9110 §10.2.1).
+    pub allow: Option<String>,
+}
+
+impl Unrouted {
+    fn because(refusal: Refusal) -> Self {
+        Self { refusal, site: None, allow: None }
+    }
 }
 
 /// Finds the site by host and the first rule whose path matches.
@@ -168,32 +194,25 @@ pub fn route(mut incoming: Incoming, sites: &Sites) -> Result<Routed, Unrouted> 
     let found = sites.find(incoming.host.name());
     // A site that lists the address has it in its keys, so that what is stored there can't be another site's.
     if !incoming.is_named && (found.is_none() || found != sites.any) {
-        return Err(Unrouted { refusal: Refusal::BadHost, site: None });
+        return Err(Unrouted::because(Refusal::BadHost));
     }
     let Some(index) = found else {
         let refusal = if incoming.on_tls { Refusal::Misdirected } else { Refusal::UnknownHost };
-        return Err(Unrouted { refusal, site: None });
+        return Err(Unrouted::because(refusal));
     };
     let served = &sites.sites[index];
+    let unrouted = |refusal| Unrouted { site: Some(served.base.site), ..Unrouted::because(refusal) };
     if !served.site.methods.contains(&incoming.method) {
-        return Err(Unrouted { refusal: Refusal::MethodNotAllowed, site: Some(index as u16) });
+        return Err(Unrouted { allow: Some(served.allow()), ..unrouted(Refusal::MethodNotAllowed) });
     }
     if served.guarded
         && let Some(PathToken { token, path }) = split_path_token(incoming.target.path())
     {
         incoming.path_token = Some(token.to_owned());
         let path = path.to_owned();
-        incoming.target.set_path(path).map_err(|refusal| Unrouted { refusal, site: Some(index as u16) })?;
+        incoming.target.set_path(path).map_err(unrouted)?;
     }
     let route = Arc::clone(served.route(incoming.target.routed_path()));
     incoming.target.identify(route.settings.origin);
     Ok(Routed { incoming, route })
-}
-
-impl Sites {
-    /// The value of `Allow` for a site (RFC 9110 §10.2.1).
-    pub fn allow(&self, site: u16) -> String {
-        let methods = self.sites.get(site as usize).map_or(&[][..], |served| &served.site.methods);
-        methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ")
-    }
 }

@@ -8,7 +8,6 @@ use http::header::{AGE, RANGE, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use crate::http::cache_status::CACHE_STATUS;
-use crate::http::refusal::Refusal;
 use crate::origin::Trip;
 use crate::policy::outcome::Outcome;
 use crate::server::{Peer, PeerAddr};
@@ -18,7 +17,7 @@ use super::refusal::Refused;
 use super::response::Answer;
 use crate::edge::request::authorize::Denied;
 use crate::edge::request::key::Keyed;
-use crate::edge::request::route::{Sites, Unrouted};
+use crate::edge::request::route::Unrouted;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -59,13 +58,9 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 /// A request that no site takes.
-pub fn unrouted(unrouted: &Unrouted, sites: &Sites, pending: &mut Pending) -> Refused {
+pub fn unrouted(unrouted: Unrouted, pending: &mut Pending) -> Refused {
     pending.record.site = unrouted.site;
-    let allow = match (unrouted.refusal, unrouted.site) {
-        (Refusal::MethodNotAllowed, Some(site)) => Some(sites.allow(site)),
-        _ => None,
-    };
-    Refused { allow, ..unrouted.refusal.into() }
+    Refused { allow: unrouted.allow, ..unrouted.refusal.into() }
 }
 
 /// A request that may not see what it asks for: the reason is a word, and no part of what would have been right.

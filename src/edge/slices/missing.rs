@@ -90,7 +90,7 @@ impl Slices {
         let outgoing = self.outgoing.as_ref().map_err(|refusal| Broken::Unanswered(*refusal))?;
         let asked = self.worker.now();
         let request = outgoing.more(range, self.manifest.etag());
-        let response = self.worker.client.fetch(outgoing.pool, request).await.map_err(|failed| {
+        let response = self.worker.client.fetch(&outgoing.pool, request).await.map_err(|failed| {
             tracing::debug!(target: "seawall::origin", error = %failed, "slices failed");
             Broken::Unanswered(failed.refusal())
         })?;

@@ -69,8 +69,8 @@ async fn streams_beyond_the_origins_limit_get_a_connection_of_their_own() {
     assert_eq!(world.get("/").await.unwrap().0, 200, "its limit is known");
     let held: Vec<_> = (0..4)
         .map(|_| {
-            let client = world.client.clone();
-            tokio::spawn(async move { client.fetch(PoolId(0), get("/hold")).await.unwrap().status })
+            let (client, pool) = (world.client.clone(), world.pool.clone());
+            tokio::spawn(async move { client.fetch(&pool, get("/hold")).await.unwrap().status })
         })
         .collect();
     world.until(|world| world.metric("seawall_origin_connects_total") >= 2.0).await;

@@ -41,8 +41,8 @@ async fn load_above_the_bound_goes_to_the_next() {
     let client = world.client.clone();
     let asks: Vec<_> = (0..10)
         .map(|_| {
-            let client = client.clone();
-            tokio::spawn(async move { client.fetch(PoolId(0), get("/one")).await.map(|r| r.status) })
+            let (client, pool) = (client.clone(), world.pool.clone());
+            tokio::spawn(async move { client.fetch(&pool, get("/one")).await.map(|r| r.status) })
         })
         .collect();
     world.until(|_| servers[0].requests() + servers[1].requests() == 10).await;
@@ -202,11 +202,11 @@ async fn nobody_empties_a_pool_by_asking_for_what_is_slow_everywhere() {
         for round in 0..4 {
             let slow: Vec<_> = (0..20)
                 .map(|n| {
-                    let client = world.client.clone();
+                    let (client, pool) = (world.client.clone(), world.pool.clone());
                     tokio::spawn(async move {
                         let mut request = get(&format!("/slow/{n}"));
                         request.key = (u64::MAX / 20) * n;
-                        client.fetch(PoolId(0), request).await.is_err()
+                        client.fetch(&pool, request).await.is_err()
                     })
                 })
                 .collect();
@@ -276,7 +276,7 @@ async fn an_address_that_is_gone_finishes_what_it_began() {
     let new = Server::start(|_, _, _| ok("new")).await;
     let world = World::new(pool(&[old.address]));
     let mut response = world.fetch(get("/")).await.unwrap();
-    let pool = world.client.pool().unwrap();
+    let pool = world.pool.0.as_ref().unwrap();
     let mut found = pool.found(0);
     found[0].addresses = vec![crate::origin::resolve::pair(&[new.address.ip()], new.address.port())[0]];
     pool.set(0, Some(found));

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::*;
-use crate::config::{self, Config, Pool, PoolId};
+use crate::config::{self, Config, Pool};
 
 /// What an origin does with one request.
 pub enum Act {
@@ -186,6 +186,7 @@ pub fn member(host: &str, port: u16) -> config::Member {
 /// A process with this pool as its only one.
 pub struct World {
     pub client: Client,
+    pub pool: PoolHandle,
     pub registry: prometheus::Registry,
 }
 
@@ -197,8 +198,9 @@ impl World {
     pub fn try_new(pool: Pool) -> Result<Self, OriginSetupError> {
         let registry = prometheus::Registry::new();
         let metrics = OriginMetrics::register(&registry).unwrap();
+        let name = pool.name.clone();
         let origins = Origins::start(&config(pool), metrics)?;
-        Ok(Self { client: origins.client(), registry })
+        Ok(Self { client: origins.client(), pool: origins.pool(&name), registry })
     }
 
     pub async fn fetch(&self, request: OriginRequest) -> Result<OriginResponse, FetchError> {
@@ -207,7 +209,7 @@ impl World {
 
     /// As [`World::fetch`], with what was done in vain.
     pub async fn trip(&self, request: OriginRequest) -> Result<OriginResponse, Failed> {
-        let fetched = self.client.fetch(PoolId(0), request);
+        let fetched = self.client.fetch(&self.pool, request);
         tokio::time::timeout(Duration::from_secs(10), fetched).await.expect("the fetch hangs")
     }
 

@@ -22,7 +22,7 @@ hosts = ["other.example"]
 pool = "p"
 "#;
     let config = config::load_from(text, "e.toml", std::iter::empty::<(String, String)>());
-    Settings::new(&config.unwrap_or_else(|errors| panic!("{errors}"))).unwrap().sites
+    Settings::offline(&config.unwrap_or_else(|errors| panic!("{errors}"))).unwrap().sites
 }
 
 fn list(values: &[&str]) -> Vec<String> {
