@@ -20,6 +20,7 @@ use common::{objects, signals};
 const BUCKET: &str = "photos";
 
 fn main() -> anyhow::Result<()> {
+    let stop = signals::Signals::install()?;
     let mut out = std::io::stdout();
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("edge.toml");
     let file = std::env::args_os().nth(1).map_or(default, Into::into);
@@ -40,10 +41,11 @@ fn main() -> anyhow::Result<()> {
     let edge = edge::start(&text, &file, environment)?;
     lines::write(&mut out, &edge, &origin)?;
 
-    signals::wait()?;
-    writeln!(out, "\nstopping: requests in flight are finished first")?;
+    stop.wait();
+    // The terminal may be gone; the folder goes all the same.
+    let _ = writeln!(out, "\nstopping: requests in flight are finished first");
     edge.stop();
-    writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests())?;
+    let _ = writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests());
     drop(origin);
     Ok(())
 }

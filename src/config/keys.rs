@@ -45,7 +45,8 @@ static SERVER: Table = table(
     "server",
     &[
         key("threads", Or(&["auto"], &Count(1, 1024)), Is(r#""auto""#), "Worker threads; `auto` is one per core."),
-        key("shutdown_timeout", Duration(0, HOUR), Is(r#""30s""#), "After SIGTERM, how long requests in flight may take to finish."),
+        key("drain_delay", Duration(0, HOUR), Is(r#""0s""#), "After SIGTERM, how long it goes on serving and accepting while `/readyz` says 503, before listeners close. Behind a load balancer: as long as that needs to notice, say `10s`."),
+        key("shutdown_timeout", Duration(0, HOUR), Is(r#""30s""#), "After SIGTERM and `drain_delay`, how long requests in flight may take to finish."),
         key("server_name", Text, Is(r#""seawall""#), "This node's name in Cache-Status, Via and the logs; a token of RFC 9110."),
         key("trusted_proxies", List(&Text), Is("[]"), "Addresses or networks whose X-Forwarded-* and Forwarded are believed; others' are replaced."),
         key("limits", Kind::Table(&LIMITS), Filled, "What a client may ask for."),

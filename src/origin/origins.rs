@@ -66,6 +66,11 @@ impl Origins {
         Client::new(self.clone())
     }
 
+    /// Names of pools of which no member can be asked now.
+    pub fn down(&self) -> impl Iterator<Item = Arc<str>> {
+        self.pools.iter().filter(|pool| pool.is_down()).map(|pool| Arc::clone(&pool.name))
+    }
+
     pub(super) fn pool(&self, id: PoolId) -> Option<&Arc<Pool>> {
         self.pools.get(id.0)
     }

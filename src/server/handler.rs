@@ -65,6 +65,15 @@ pub enum PeerAddr {
     Unix,
 }
 
+impl std::fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PeerAddr::Tcp(addr) => addr.fmt(f),
+            PeerAddr::Unix => f.write_str("unix"),
+        }
+    }
+}
+
 impl PeerAddr {
     /// The IP address, if it has one.
     pub fn ip(&self) -> Option<IpAddr> {

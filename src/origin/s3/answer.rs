@@ -93,11 +93,14 @@ impl S3 {
             // HEAD has no page, so its 403 can only be taken for a missing key.
             (403, None | Some("AccessDenied")) => {
                 // It may also be a right the edge lacks; who looks for that needs a trace of it.
-                tracing::debug!(bucket = ?self.config.bucket, "S3 denies a key; answered as not found");
+                tracing::debug!(
+                    bucket = self.config.bucket.as_deref().unwrap_or_default(),
+                    "S3 denies a key; answered as not found"
+                );
                 Ok(self.not_found)
             }
             (404, Some("NoSuchBucket")) => {
-                tracing::error!(bucket = ?self.config.bucket, "no such bucket");
+                tracing::error!(bucket = self.config.bucket.as_deref().unwrap_or_default(), "no such bucket");
                 Ok(status)
             }
             _ => Ok(status),
