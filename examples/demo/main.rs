@@ -26,6 +26,7 @@ use edge::Addresses;
 const BUCKET: &str = "photos";
 
 fn main() -> anyhow::Result<()> {
+    let stop = signals::Signals::install()?;
     let mut out = std::io::stdout();
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("edge.toml");
     let file = std::env::args_os().nth(1).map_or(default, Into::into);
@@ -40,11 +41,12 @@ fn main() -> anyhow::Result<()> {
     let demo = Demo::start(bucket, &text, &file)?;
     lines::write(&mut out, &demo.config, &demo.at, &demo.origin)?;
 
-    signals::wait()?;
-    writeln!(out, "\nstopping: requests in flight are finished first")?;
+    stop.wait();
+    // The terminal may be gone; the folder goes all the same.
+    let _ = writeln!(out, "\nstopping: requests in flight are finished first");
     let Demo { edge, origin, .. } = demo;
     edge.stop();
-    writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests())?;
+    let _ = writeln!(out, "the origin answered {} requests; its folder is removed", origin.requests());
     drop(origin);
     Ok(())
 }

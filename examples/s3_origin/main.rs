@@ -22,6 +22,7 @@ fn main() -> anyhow::Result<()> {
         access_key: variable("SEAWALL_S3_ACCESS_KEY", "demo-access-key"),
         secret_key: variable("SEAWALL_S3_SECRET_KEY", "demo-secret-key"),
     };
+    let stop = signals::Signals::install()?;
     let listener = TcpListener::bind(&address).with_context(|| address.clone())?;
     let origin = Origin::start(listener, BUCKET, &keys, objects::all()?)?;
     let mut out = std::io::stdout();
@@ -36,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     }
     writeln!(out, "ready; Ctrl-C stops it and removes its folder")?;
 
-    signals::wait()?;
+    stop.wait();
     writeln!(out, "\n{} requests were answered", origin.requests())?;
     Ok(())
 }

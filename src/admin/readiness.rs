@@ -1,5 +1,6 @@
 //! Named reasons not to send traffic here, of which ready is to have none; and what is impaired while it serves.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub struct Readiness {
     reasons: Mutex<BTreeSet<&'static str>>,
-    impaired: Mutex<BTreeSet<&'static str>>,
+    impaired: Mutex<BTreeSet<Cow<'static, str>>>,
 }
 
 impl Readiness {
@@ -20,6 +21,11 @@ impl Readiness {
     pub const DISK_CACHE: &'static str = "disk_cache";
     /// Impaired while purges can't be written: they are in effect, and would not outlive a restart.
     pub const PURGE_LOG: &'static str = "purge_log";
+
+    /// Impaired while no member of this pool can be reached: what is in the cache is served.
+    pub fn pool(name: &str) -> Cow<'static, str> {
+        format!("pool:{name}").into()
+    }
 
     /// Not ready, because it is [`STARTING`](Self::STARTING): who opens the listeners clears that.
     pub fn new() -> Self {
@@ -38,18 +44,18 @@ impl Readiness {
 
     /// Sets (`true`) or clears something that does not work as it should while requests are served: traffic that
     /// went elsewhere for it would be worse off there if all edges had it.
-    pub fn impair(&self, what: &'static str, holds: bool) {
+    pub fn impair(&self, what: impl Into<Cow<'static, str>>, holds: bool) {
         let mut impaired = self.impaired.lock();
         if holds {
-            impaired.insert(what);
+            impaired.insert(what.into());
         } else {
-            impaired.remove(what);
+            impaired.remove(&what.into());
         }
     }
 
     /// What is impaired, in alphabetical order.
-    pub fn impaired(&self) -> Vec<&'static str> {
-        self.impaired.lock().iter().copied().collect()
+    pub fn impaired(&self) -> Vec<Cow<'static, str>> {
+        self.impaired.lock().iter().cloned().collect()
     }
 
     /// Why not, in alphabetical order; empty is ready.
@@ -88,7 +94,7 @@ mod tests {
         let readiness = Readiness::new();
         readiness.set(Readiness::STARTING, false);
         readiness.impair(Readiness::DISK_CACHE, true);
-        assert_eq!((readiness.reasons(), readiness.impaired()), (vec![], vec!["disk_cache"]));
+        assert_eq!((readiness.reasons(), readiness.impaired()), (vec![], vec!["disk_cache".into()]));
         readiness.impair(Readiness::DISK_CACHE, false);
         assert!(readiness.impaired().is_empty());
     }

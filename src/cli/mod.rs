@@ -1,5 +1,8 @@
 //! The command line.
 
+mod descriptors; // the limit on open files
+mod signals; // what an operator's signals ask for
+
 pub mod check; // explain a configuration, or everything that is wrong with it
 mod client; // talks to the admin listener of a running edge
 pub mod look; // what a running edge says of itself
@@ -37,8 +40,11 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Run the edge until SIGTERM or Ctrl-C, then finish what is in flight.
     #[command(after_help = "Signals:
-  SIGTERM, SIGINT  stop accepting, finish requests in flight within server.shutdown_timeout; twice: at once
-  SIGUSR1          reopen the access log after rotating it
+  SIGTERM, SIGINT, SIGQUIT  not ready for server.drain_delay, then finish what is in flight within
+                            server.shutdown_timeout; a second one ends the process at once
+  SIGHUP                    look at certificate files now (the configuration is read at start only)
+  SIGUSR1                   reopen the access log after rotating it
+  SIGUSR2                   nothing yet
 
 Example:
   SEAWALL_CACHE__MEMORY__CAPACITY=2GiB seawall serve edge.toml")]
@@ -124,7 +130,7 @@ pub fn main() -> ExitCode {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        let _ = writeln!(std::io::stderr(), "seawall: {error:#}");
+        let _ = writeln!(std::io::stderr(), "seawall: {}", told(&error));
         ExitCode::FAILURE
     })
 }
@@ -135,9 +141,32 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// An error with its causes, each of them once: many errors say in their own words what caused them.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let denied = || std::io::Error::from_raw_os_error(13);
+        let said = crate::server::BindError::Socket { address: "127.0.0.1:80".into(), source: denied() };
+        assert_eq!(
+            told(&said.into()),
+            "cannot listen on 127.0.0.1:80: Permission denied (os error 13); a port below 1024 takes the capability CAP_NET_BIND_SERVICE"
+        );
+        let unsaid = anyhow::Error::new(denied()).context("admin.address 127.0.0.1:80");
+        assert_eq!(told(&unsaid), "admin.address 127.0.0.1:80: Permission denied (os error 13)");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

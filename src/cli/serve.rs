@@ -1,16 +1,19 @@
 //! `seawall serve`: the edge from its parts, until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use super::descriptors;
+use super::signals::Signals;
 use crate::admin::{self, AdminServer, AdminState, Readiness};
 use crate::cache::disk::{self, DiskTier};
 use crate::cache::invalidation::InvalidationLog;
@@ -18,14 +21,18 @@ use crate::config::{self, Config};
 use crate::edge::clock::Clock;
 use crate::edge::operate::prefetch::Prefetcher;
 use crate::edge::worker::Edge;
+use crate::origin::Origins;
 use crate::server::{self, ServerMetrics};
 use crate::telemetry::{self, AccessLog};
 
-/// Runs the edge until SIGTERM or SIGINT.
+/// Runs the edge until a signal says to stop.
 ///
 /// # Errors
 /// A configuration that is wrong, an address that is taken, a file that can't be read: nothing is started then.
 pub fn run(path: &Path) -> Result<ExitCode> {
+    // First of all, so that no signal is missed, and none ends the process by itself.
+    let control = Control::start()?;
+    let signals = control.handle().block_on(async { Signals::new() })?;
     let config = match config::load(path) {
         Ok(config) => config,
         Err(errors) => {
@@ -34,18 +41,19 @@ pub fn run(path: &Path) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let _tracing = telemetry::tracing_init(&config.log)?;
-    // Before anything listens, so that no signal is missed.
-    let control = Control::start()?;
-    let signals = control.handle().block_on(async { Signals::new() })?;
+    let log = Arc::new(Mutex::new(Some(telemetry::tracing_init(&config.log)?)));
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, config = %path.display(), threads = config.server.threads, "starting");
+    descriptors::raise(config.server.limits.connections);
     let running = start_on(control, config, Clock::system())?;
     for bound in running.server.addresses() {
-        tracing::info!(address = ?bound.to, tls = bound.tls, "listening");
+        tracing::info!(address = %bound.to, tls = bound.tls, "listening");
     }
     if let Some(address) = running.admin_address() {
         tracing::info!(%address, "admin listening");
     }
-    let finished = running.until(signals);
+    let finished = running.until(signals, Arc::clone(&log));
+    drop(log.lock().take());
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -69,6 +77,7 @@ pub struct Running {
     access: AccessLog,
     disk: Option<DiskTier>,
     control: Control,
+    drain_delay: Duration,
     shutdown_timeout: Duration,
 }
 
@@ -96,8 +105,14 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let admin = config
         .admin
         .address
-        .map(|address| admin::bind(address).with_context(|| format!("admin.address {address}")))
+        .map(|address| {
+            admin::bind(address).map_err(|error| {
+                let hint = server::hint(&error);
+                anyhow::anyhow!("cannot listen on admin.address {address}: {error}{hint}")
+            })
+        })
         .transpose()?;
+    control.handle().spawn(watch_pools(Arc::clone(&built.origins), Arc::clone(&readiness)));
     let worker = {
         let built = built.clone();
         move || built.worker()
@@ -124,6 +139,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         access: built.access,
         disk: built.disk,
         control,
+        drain_delay: config.server.drain_delay,
         shutdown_timeout: config.server.shutdown_timeout,
     })
 }
@@ -145,10 +161,12 @@ impl Running {
         self.admin.as_ref().map(AdminServer::address)
     }
 
-    /// Stops accepting, finishes what is in flight within `server.shutdown_timeout`, and stops. False: not all
+    /// Is not ready for `server.drain_delay`, then stops accepting, finishes what is in flight within `server.shutdown_timeout`, and stops. False: not all
     /// of it finished.
     pub fn stop(self) -> bool {
         self.readiness.set(Readiness::DRAINING, true);
+        // It serves as before, while whoever asks /readyz finds another edge.
+        std::thread::sleep(self.drain_delay);
         let finished = self.server.drain(self.shutdown_timeout);
         self.prefetcher.stop();
         if let Some(admin) = self.admin {
@@ -162,27 +180,27 @@ impl Running {
         finished
     }
 
-    /// Waits for a signal, then stops; a second one ends the process at once.
-    fn until(self, mut signals: Signals) -> bool {
+    /// Waits for a signal to stop, then stops; a second one ends the process at once.
+    fn until(self, mut signals: Signals, log: Arc<Mutex<Option<telemetry::Guard>>>) -> bool {
         let handle = self.control.handle().clone();
         let access = self.access.clone();
-        handle.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = signals.terminate.recv() => return,
-                    _ = signals.interrupt.recv() => return,
-                    _ = signals.reopen.recv() => access.reopen(),
-                }
-            }
-        });
-        tracing::info!(timeout = ?self.shutdown_timeout, "stopping");
-        handle.spawn(async move {
-            signals.stop().await;
-            tracing::warn!("stopped at once by a second signal");
-            std::process::exit(130);
-        });
+        let look = || self.server.look_at_certificates();
+        let stop = handle.block_on(signals.until_stop(&access, look));
+        let (delay, timeout) = (self.drain_delay.as_secs_f64(), self.shutdown_timeout.as_secs_f64());
+        tracing::info!(
+            signal = stop.as_str(),
+            drain_delay_s = delay,
+            shutdown_timeout_s = timeout,
+            "stopping"
+        );
+        handle.spawn(signals.end_at_once(access, log));
         let finished = self.stop();
-        tracing::info!(finished, "stopped");
+        match finished {
+            true => tracing::info!("stopped: all requests were finished"),
+            false => {
+                tracing::warn!("stopped: server.shutdown_timeout was over, and requests were broken off")
+            }
+        }
         finished
     }
 }
@@ -218,27 +236,25 @@ async fn watch_purges(purges: Arc<InvalidationLog>, readiness: Arc<Readiness>) {
     }
 }
 
-/// The signals an operator sends.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    reopen: tokio::signal::unix::Signal,
-}
+/// How often it is looked whether pools have somebody to ask.
+const POOLS_CHECKED: Duration = Duration::from_millis(500);
 
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reopen: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+/// Says in `/readyz`, and in the log when it begins and ends, which pools have no member that can be asked.
+async fn watch_pools(origins: Arc<Origins>, readiness: Arc<Readiness>) {
+    let mut ticks = tokio::time::interval(POOLS_CHECKED);
+    let mut known = BTreeSet::new();
+    loop {
+        ticks.tick().await;
+        let down: BTreeSet<Arc<str>> = origins.down().collect();
+        for pool in down.difference(&known) {
+            readiness.impair(Readiness::pool(pool), true);
+            tracing::error!(%pool, "no member of the pool can be reached: hits and what may be stale are served, nothing else");
         }
+        for pool in known.difference(&down) {
+            readiness.impair(Readiness::pool(pool), false);
+            tracing::info!(%pool, "the pool has a member that can be reached again");
+        }
+        known = down;
     }
 }
 

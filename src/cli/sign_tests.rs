@@ -71,6 +71,7 @@ fn config() -> Config {
     Config {
         server: Server {
             threads: 1,
+            drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
             server_name: "seawall".into(),
             trusted_proxies: Vec::new(),

@@ -45,7 +45,8 @@ static SERVER: Table = table(
     "server",
     &[
         key("threads", Or(&["auto"], &Count(1, 1024)), Is(r#""auto""#), "Worker threads; `auto` starts one per core."),
-        key("shutdown_timeout", Duration(0, HOUR), Is(r#""30s""#), "How long requests in flight may take to finish after SIGTERM."),
+        key("drain_delay", Duration(0, HOUR), Is(r#""0s""#), "How long the edge still serves and accepts after SIGTERM while `/readyz` says 503, before listeners close. Behind a load balancer, set the time that it needs to notice, such as `10s`."),
+        key("shutdown_timeout", Duration(0, HOUR), Is(r#""30s""#), "How long requests in flight may take to finish after SIGTERM and `drain_delay`."),
         key("server_name", Text, Is(r#""seawall""#), "This node's name in Cache-Status, Via and the logs. It must be an RFC 9110 token."),
         key("trusted_proxies", List(&Text), Is("[]"), "Addresses or networks of proxies in front. Seawall trusts X-Forwarded-* and Forwarded from them and replaces these fields from anyone else."),
         key("limits", Kind::Table(&LIMITS), Filled, "Limits on what a client can use."),

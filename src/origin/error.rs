@@ -147,6 +147,11 @@ impl FetchError {
         }
     }
 
+    /// Whether there was not even a connection.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, FetchError::Connect { .. } | FetchError::ConnectTimeout(_) | FetchError::Tls { .. })
+    }
+
     /// Whether no origin could be made to answer at all: what RFC 9111 §4.2.4 calls disconnected. An answer that
     /// is of no use is something else, and so is a fault of ours.
     pub const fn is_disconnected(&self) -> bool {

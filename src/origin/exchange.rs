@@ -18,7 +18,9 @@ use super::framing::{End, end_of};
 use super::member::Member;
 use super::pace::{Clock, Outgoing};
 use super::request::{BoxError, OnInformational};
+use super::skew;
 use crate::config::{OriginProtocol, Timeouts};
+use crate::http::time::Time;
 
 /// A request head as one member is to get it.
 pub(super) struct Head {
@@ -178,6 +180,7 @@ fn answer(
         .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
     member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
     member.origin.metrics.answered(response.status());
+    skew::note(member, response.headers(), Time::system());
     let reusable = connection.is_h2() || end == End::Marked;
     Ok(Answer { response, connection, reusable, first_byte })
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
@@ -56,22 +56,19 @@ pub(super) struct Member {
     pub place: Place,
     in_flight: AtomicU64,
     up: AtomicBool,
+    /// The last attempt did not get as far as a connection.
+    unreachable: AtomicBool,
     made: Instant,
     /// When the last response head came, in microseconds from `made`.
     answered: AtomicU64,
     standing: Mutex<Standing>,
 }
 
-/// An attempt's error is told at most so often for each member.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-
 struct Standing {
     breaker: Breaker,
     healthy: bool,
     /// As it was counted last.
     counted: Phase,
-    /// When the log was last told of a failed attempt.
-    told: Option<Instant>,
     last_error: String,
 }
 
@@ -89,7 +86,6 @@ impl Member {
             breaker: Breaker::new(origin.breaker.clone(), made),
             healthy: true,
             counted: Phase::Closed,
-            told: None,
             last_error: String::new(),
         };
         origin.metrics.up.inc();
@@ -101,6 +97,7 @@ impl Member {
             label,
             in_flight: AtomicU64::new(0),
             up: AtomicBool::new(true),
+            unreachable: AtomicBool::new(false),
             made,
             answered: AtomicU64::new(0),
             standing: Mutex::new(standing),
@@ -117,6 +114,11 @@ impl Member {
         self.up.load(Ordering::Relaxed)
     }
 
+    /// Whether the last attempt did not get as far as a connection.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.unreachable.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_healthy(&self) -> bool {
         self.standing.lock().healthy
     }
@@ -124,6 +126,9 @@ impl Member {
     /// What the last health checks say.
     pub(super) fn set_healthy(&self, healthy: bool) {
         let mut standing = self.standing.lock();
+        if healthy {
+            self.unreachable.store(false, Ordering::Relaxed);
+        }
         if standing.healthy != healthy {
             standing.healthy = healthy;
             tracing::warn!(pool = %self.origin.pool, member = %self.label, healthy, "health checks changed a member");
@@ -143,6 +148,7 @@ impl Member {
     pub(super) fn answered(&self) {
         let at = u64::try_from(self.made.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.answered.store(at, Ordering::Relaxed);
+        self.unreachable.store(false, Ordering::Relaxed);
     }
 
     fn has_answered_since(&self, then: Instant) -> bool {
@@ -150,18 +156,12 @@ impl Member {
         u128::from(self.answered.load(Ordering::Relaxed)) > then
     }
 
-    /// Says in the log how an attempt failed, now and then: a metric counts, but only words say whose certificate
-    /// has expired.
+    /// Says in the log how an attempt failed: a metric counts, but only words say whose certificate has expired.
     pub(super) fn tell(&self, error: &FetchError) {
-        let now = Instant::now();
-        let mut standing = self.standing.lock();
-        standing.last_error = error.to_string();
-        if standing.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
-            tracing::debug!(pool = %self.origin.pool, %error, "attempt failed");
-            return;
+        if error.is_unreachable() {
+            self.unreachable.store(true, Ordering::Relaxed);
         }
-        standing.told = Some(now);
-        drop(standing);
+        self.standing.lock().last_error = error.to_string();
         tracing::warn!(pool = %self.origin.pool, member = %self.label, reason = error.as_str(), %error, "attempt failed");
     }
 

@@ -19,6 +19,7 @@ pub struct OriginMetrics {
     pub(super) budget_exhausted: IntCounterVec,
     pub(super) budget: GaugeVec,
     pub(super) hedges: IntCounterVec,
+    date_offset: IntGaugeVec,
     ejections: IntCounterVec,
     breaker: IntGaugeVec,
     pub(super) tunnels: IntGaugeVec,
@@ -138,6 +139,11 @@ impl OriginMetrics {
             )?,
             connects: counter("seawall_origin_connects_total", "Connections made.", &["pool", "member"])?,
             bytes: counter("seawall_origin_bytes_total", "Body bytes received.", &["pool", "member"])?,
+            date_offset: gauge(
+                "seawall_origin_date_offset_seconds",
+                "How far a member's clock is ahead of this machine's, by its last Date; negative: behind.",
+                &["pool", "member"],
+            )?,
             up: gauge(
                 "seawall_origin_member_up",
                 "Addresses of a member that take requests: neither ejected nor unhealthy.",
@@ -177,6 +183,7 @@ impl OriginMetrics {
             connects: self.connects.with_label_values(&labels),
             bytes: self.bytes.with_label_values(&labels),
             up: self.up.with_label_values(&labels),
+            date_offset: self.date_offset.with_label_values(&labels),
         }
     }
 }
@@ -203,6 +210,7 @@ pub(super) struct MemberMetrics {
     pub(super) connects: prometheus::IntCounter,
     pub(super) bytes: prometheus::IntCounter,
     pub(super) up: prometheus::IntGauge,
+    pub(super) date_offset: prometheus::IntGauge,
 }
 
 impl MemberMetrics {

@@ -3,7 +3,7 @@
 //! `origins` sets the pools up; `client` is the way in, one per thread. A request's way: `gate` lets it in; of its
 //! `attempts`, `pool` chooses a `member`
 //! by the `ring` and its `breaker`; a `template` becomes a head for it; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
-//! has `framing` check the head; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
+//! has `framing` check the head; `skew` looks at its clock; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
 //! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
 
 mod attempts;
@@ -27,6 +27,7 @@ mod resolve;
 mod retry;
 pub mod ring;
 pub(crate) mod s3;
+mod skew;
 mod template;
 mod tls;
 mod tunnel;

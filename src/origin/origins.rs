@@ -76,6 +76,11 @@ impl Origins {
         Client::new()
     }
 
+    /// Names of pools of which no member can be asked now.
+    pub fn down(&self) -> impl Iterator<Item = Arc<str>> {
+        self.pools.iter().filter(|pool| pool.is_down()).map(|pool| Arc::clone(&pool.name))
+    }
+
     /// The pool of this name: what holds it can ask it, whatever becomes of the configuration.
     pub fn pool(&self, name: &str) -> PoolHandle {
         PoolHandle(self.pools.iter().find(|pool| *pool.name == *name).cloned())

@@ -143,6 +143,16 @@ impl Pool {
         self.set.store(Arc::new(MemberSet { ring: Ring::new(&places), members }));
     }
 
+    /// Whether all members are down, or there is none although all names were asked for. A member is down when it is
+    /// out, and when nobody could connect to it the last time that somebody tried.
+    pub(super) fn is_down(&self) -> bool {
+        let set = self.set.load();
+        match set.members.is_empty() {
+            true => *self.unresolved.borrow() == 0,
+            false => set.members.iter().all(|member| !member.is_up() || member.is_unreachable()),
+        }
+    }
+
     /// Its members now.
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
         self.set.load().members.clone()

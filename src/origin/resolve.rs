@@ -96,7 +96,15 @@ pub(super) async fn keep_resolved(pool: Weak<Pool>, slot: usize, name: Name, res
             }
             Err(error) => {
                 let name = name.text();
-                tracing::warn!(pool = %pool.name, name, error, "name does not resolve; its last addresses stay");
+                let pool_name = &pool.name;
+                match pool.found(slot).iter().any(|found| !found.addresses.is_empty()) {
+                    true => {
+                        tracing::warn!(pool = %pool_name, name, error, "name does not resolve; its last addresses stay")
+                    }
+                    false => {
+                        tracing::warn!(pool = %pool_name, name, error, "name does not resolve; it has no address yet")
+                    }
+                }
                 pool.set(slot, None);
                 failures += 1;
                 RETRY.saturating_mul(1 << (failures - 1).min(5)).min(MAX_RETRY)

@@ -66,6 +66,8 @@ impl<H> std::ops::Deref for Worker<H> {
 pub struct Listener {
     /// Index into `Config::listeners`.
     pub index: usize,
+    /// Its address as configured, for people.
+    pub name: String,
     /// It terminates TLS.
     pub tls: Option<Arc<ServerConfig>>,
     /// It answers with redirects to this port.
@@ -113,7 +115,7 @@ impl Accepting {
 pub async fn run<H: Handler>(socket: Socket, listener: Arc<Listener>, worker: Arc<Worker<H>>) {
     let socket = match Accepting::new(socket) {
         Ok(socket) => socket,
-        Err(error) => return tracing::error!(listener = listener.index, %error, "cannot listen"),
+        Err(error) => return tracing::error!(listener = listener.name, %error, "cannot accept connections"),
     };
     loop {
         let accepted = tokio::select! {
@@ -126,7 +128,7 @@ pub async fn run<H: Handler>(socket: Socket, listener: Arc<Listener>, worker: Ar
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 worker.metrics.turned(Turned::Accept);
-                tracing::warn!(listener = listener.index, %error, "accept");
+                tracing::warn!(listener = listener.name, %error, "cannot accept connections");
                 tokio::time::sleep(PAUSE).await;
             }
         }

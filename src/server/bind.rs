@@ -21,20 +21,16 @@ use crate::config::{Config, ListenAddress};
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be had.
-    #[error("listener {index} ({address}): {source}")]
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
     Socket {
-        /// Index into `Config::listeners`.
-        index: usize,
         /// As configured.
         address: String,
         /// Why.
         source: io::Error,
     },
     /// Its certificates are of no use.
-    #[error("listener {index} ({address}): {source}")]
+    #[error("listener {address}: {source}")]
     Tls {
-        /// Index into `Config::listeners`.
-        index: usize,
         /// As configured.
         address: String,
         /// Why.
@@ -43,6 +39,16 @@ pub enum BindError {
     /// No thread to watch certificates.
     #[error("watching certificates: {0}")]
     Watch(#[source] io::Error),
+}
+
+/// What to do about an address that cannot be had, if that is known.
+pub fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; a port below 1024 takes the capability CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrInUse => "; another process listens there",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
 }
 
 /// Where a listener listens by now.
@@ -63,6 +69,15 @@ pub enum BoundTo {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+impl std::fmt::Display for BoundTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BoundTo::Tcp(addr) => addr.fmt(f),
+            BoundTo::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 impl BoundTo {
@@ -101,13 +116,10 @@ pub fn bind(config: &Config, metrics: ServerMetrics) -> Result<Bound, BindError>
         let tls = listener.tls.as_ref().map(|tls| tls::load(tls, &config.sites)).transpose();
         loaded.push(tls.map_err(|source| {
             let source = Box::new(source);
-            BindError::Tls { index, address: address.clone(), source }
+            BindError::Tls { address: address.clone(), source }
         })?);
-        let (own, to) = sockets_of(&listener.address, workers).map_err(|source| BindError::Socket {
-            index,
-            address,
-            source,
-        })?;
+        let (own, to) =
+            sockets_of(&listener.address, workers).map_err(|source| BindError::Socket { address, source })?;
         own.into_iter().zip(&mut sockets).for_each(|(socket, worker)| worker.push(socket));
         addresses.push(BoundAddress { listener: index, to, tls: listener.tls.is_some() });
     }
@@ -116,6 +128,7 @@ pub fn bind(config: &Config, metrics: ServerMetrics) -> Result<Bound, BindError>
     let listeners = config.listeners.iter().zip(loaded).enumerate().map(|(index, (listener, tls))| {
         Arc::new(Listener {
             index,
+            name: name(&listener.address),
             tls: tls.map(|(config, _)| config),
             redirect: listener.redirect_https,
             metrics: metrics.listener(&name(&listener.address)),

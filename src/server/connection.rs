@@ -161,7 +161,7 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
         End::Done(Err(error)) if error.is_user() && service.old.load(Ordering::Relaxed) => io.reset(),
         End::Done(result) => {
             if let Err(error) = result {
-                tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/1 connection");
+                tracing::debug!(peer = %service.peer.addr, %error, "HTTP/1 connection");
             }
             io.close(worker.drain.is_draining()).await;
         }
@@ -177,7 +177,7 @@ async fn http2<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
     let mut connection = h2::Serving::new(io, &worker.protocols.http2, service.clone());
     match drive(Pin::new(&mut connection), &service.state, &worker.drain).await {
         End::Done(Err(error)) => {
-            tracing::debug!(peer = ?service.peer.addr, %error, "HTTP/2 connection");
+            tracing::debug!(peer = %service.peer.addr, %error, "HTTP/2 connection");
         }
         End::Done(Ok(())) | End::Stalled => {}
     }

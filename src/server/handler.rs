@@ -67,6 +67,16 @@ pub enum PeerAddr {
     Prefetch,
 }
 
+impl std::fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PeerAddr::Tcp(addr) => addr.fmt(f),
+            PeerAddr::Unix => f.write_str("unix"),
+            PeerAddr::Prefetch => f.write_str("prefetch"),
+        }
+    }
+}
+
 impl PeerAddr {
     /// The IP address, if it has one.
     pub fn ip(&self) -> Option<IpAddr> {

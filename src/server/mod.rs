@@ -33,7 +33,7 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind};
+pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind, hint};
 pub use handler::{BoxError, Handled, Handler, Peer, PeerAddr, TlsInfo};
 pub use interim::{Hints, Interim};
 pub use metrics::ServerMetrics;

@@ -41,7 +41,7 @@ pub struct Running {
     addresses: Vec<BoundAddress>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<bool>>,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl Bound {
@@ -55,7 +55,7 @@ impl Bound {
     ) -> Result<Running, ServeError> {
         let Bound { addresses, sockets, listeners, shared, watch } = self;
         let make_handler = Arc::new(make_handler);
-        let mut running = Running { addresses, shared, threads: Vec::new(), _watch: watch };
+        let mut running = Running { addresses, shared, threads: Vec::new(), watch };
         for (worker, sockets) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -105,6 +105,11 @@ impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> &[BoundAddress] {
         &self.addresses
+    }
+
+    /// Has certificate files looked at now, rather than within a second.
+    pub fn look_at_certificates(&self) {
+        self.watch.look();
     }
 
     /// Stops: no new connections, those that are open end with their next response or as GOAWAY says, and have

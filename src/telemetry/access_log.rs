@@ -143,6 +143,8 @@ impl AccessLog {
             shared.reopen.store(true, Ordering::Release);
             // No room: then the thread is at work, and looks at the flag before each line.
             let _ = shared.queue.try_send(Message::Wake);
+        } else {
+            tracing::info!("there is no access log to reopen: log.access is off");
         }
     }
 

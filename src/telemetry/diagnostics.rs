@@ -1,12 +1,16 @@
 //! Diagnostics: `tracing` events to standard error, by a thread of their own.
 
 use std::io::{self, IsTerminal};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::repeats::Repeats;
 use crate::config;
 
 /// Why there are no diagnostics.
@@ -25,8 +29,24 @@ pub enum DiagnosticsError {
 /// Keeps the writing thread alive; dropping it writes what is queued.
 #[must_use = "dropping the guard ends the log"]
 pub struct Guard {
+    /// Dropped, it ends the thread that counts what repeats.
+    _repeats: Option<Sender<()>>,
     /// None if somebody had installed a subscriber before.
     worker: Option<WorkerGuard>,
+}
+
+/// How often it is looked whether a count of what repeats is due.
+const REPEATS_CHECKED: Duration = Duration::from_secs(1);
+
+/// Starts the thread that tells how often faults have repeated. Without it they are counted and not told.
+fn tell_repeats(repeats: Repeats) -> Option<Sender<()>> {
+    let (running, ended) = channel::<()>();
+    let tell = move || {
+        while ended.recv_timeout(REPEATS_CHECKED) == Err(RecvTimeoutError::Timeout) {
+            repeats.tell();
+        }
+    };
+    std::thread::Builder::new().name("log-repeats".into()).spawn(tell).is_ok().then_some(running)
 }
 
 impl Guard {
@@ -55,12 +75,15 @@ pub fn tracing_init(config: &config::Log) -> Result<Guard, DiagnosticsError> {
         config::LogFormat::Text => false,
         config::LogFormat::Auto => !terminal,
     };
+    let repeats = Repeats::default();
     let installed = if json {
-        builder.json().flatten_event(true).finish().try_init()
+        builder.json().flatten_event(true).finish().with(repeats.clone()).try_init()
     } else {
-        builder.with_ansi(terminal).finish().try_init()
+        builder.with_ansi(terminal).finish().with(repeats.clone()).try_init()
     };
-    Ok(Guard { worker: installed.is_ok().then_some(worker) })
+    let installed = installed.is_ok();
+    let telling = if installed { tell_repeats(repeats) } else { None };
+    Ok(Guard { _repeats: telling, worker: installed.then_some(worker) })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod metrics; // the registry, build info, the shards
 mod process; // this process as /proc shows it
 mod record; // what one request became
 mod recorder; // a request's record from its first byte to its last
+mod repeats; // a fault that repeats is one line in ten seconds, with a count
 mod shard; // one thread's counters
 mod sites; // what metrics and logs call a site
 mod sink; // where access log lines go: a file or standard output

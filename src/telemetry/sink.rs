@@ -59,7 +59,9 @@ impl Sink {
         match self.write_out() {
             Ok(()) => {
                 self.metrics.written.inc_by(self.lines);
-                self.failing = false;
+                if std::mem::replace(&mut self.failing, false) {
+                    tracing::info!(target = %self.name(), "access log is written again");
+                }
             }
             Err(error) => {
                 self.metrics.dropped.inc_by(self.lines);
@@ -91,16 +93,20 @@ impl Sink {
     /// Opens the file's name again, after somebody moved the file away. If that fails the old file stays in use.
     pub(super) fn reopen(&mut self) {
         self.flush();
-        if let Target::File { path, file } = &mut self.target {
-            match open(path) {
+        match &mut self.target {
+            Target::Stdout => {
+                tracing::info!("the access log goes to standard output: there is nothing to reopen")
+            }
+            Target::File { path, file } => match open(path) {
                 Ok(new) => {
                     *file = new;
                     self.torn = false;
+                    tracing::info!(path = %path.display(), "access log reopened");
                 }
                 Err(error) => {
-                    tracing::error!(%error, path = %path.display(), "access log cannot be reopened")
+                    tracing::error!(%error, path = %path.display(), "access log cannot be reopened; the old file stays in use");
                 }
-            }
+            },
         }
     }
 

@@ -14,6 +14,7 @@
 
 mod disk;
 mod edge;
+mod lifecycle;
 mod load;
 mod origin;
 

@@ -9,6 +9,9 @@ use super::record::{SEGMENT_HEAD, SEGMENT_MOST, SegmentHead};
 use super::segment::Segment;
 
 const PROBE: &str = "probe";
+/// Bytes of a probe: as much as is written at once. With less, a disk that has room for the probe and for nothing else
+/// would be full and well in turn.
+const PROBED: usize = super::log::BUFFER;
 const LOCK: &str = "lock";
 const SUFFIX: &str = ".seg";
 
@@ -56,7 +59,7 @@ impl Folder {
     pub fn probe(&self) -> io::Result<()> {
         self.faults.on_write()?;
         let path = self.path.join(PROBE);
-        let written = fs::write(&path, [0; 64 * 1024]);
+        let written = fs::write(&path, vec![0; PROBED]);
         fs::remove_file(path).and(written)
     }
 

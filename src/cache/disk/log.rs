@@ -22,7 +22,7 @@ use super::segment::Segment;
 use super::tier::Inner;
 
 /// Bytes gathered before they are written.
-const BUFFER: usize = 1 << 20;
+pub(super) const BUFFER: usize = 1 << 20;
 
 /// The segments there are, by id.
 #[derive(Debug, Default)]

@@ -9,6 +9,8 @@ use crate::cache::metrics::{counter, counters};
 pub struct DiskMetrics {
     /// 1 while it reads and writes, 0 while it does not.
     pub up: IntGauge,
+    /// 1 while the disk has no room for what is to be written.
+    pub full: IntGauge,
     /// How long reading the index took when the tier was opened last.
     pub recovery: Gauge,
     /// Records asked for, by what became of it: `hit`, `bad`, `error`, `slow`, `busy`, `gone`.
@@ -45,10 +47,14 @@ impl DiskMetrics {
         let counters = |name, help, label| counters(registry, name, help, label);
         let up = IntGauge::new("seawall_disk_up", "Whether the disk tier works.")?;
         registry.register(Box::new(up.clone()))?;
+        let full =
+            IntGauge::new("seawall_disk_full", "Whether the disk has no room for what is to be written.")?;
+        registry.register(Box::new(full.clone()))?;
         let recovery = Gauge::new("seawall_disk_recovery_seconds", "Reading the index of the disk tier.")?;
         registry.register(Box::new(recovery.clone()))?;
         Ok(Self {
             up,
+            full,
             recovery,
             reads: counters("seawall_disk_reads_total", "Records asked of the disk tier.", "result")?,
             read_bytes: counter("seawall_disk_read_bytes_total", "Bytes read from the disk tier.")?,

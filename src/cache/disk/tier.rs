@@ -349,7 +349,7 @@ impl Inner {
                 Status::Down(reason) => {
                     tracing::error!(target: "seawall::disk", %reason, path = %self.options.path.display(), "disk tier is down");
                 }
-                Status::Up => tracing::info!(target: "seawall::disk", "disk tier is up"),
+                Status::Up => tracing::info!(target: "seawall::disk", "disk tier is up: it reads and writes"),
                 Status::Recovering | Status::Closed => {}
             }
             *known = status;

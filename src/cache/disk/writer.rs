@@ -25,6 +25,10 @@ pub(super) fn run(inner: &Arc<Inner>) {
                 let given_up = inner.queue.down();
                 inner.metrics.shed.with_label_values(&["down"]).inc_by(given_up as u64);
                 inner.metrics.errors.with_label_values(&["write"]).inc();
+                // ENOSPC and EDQUOT.
+                let is_full =
+                    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                inner.metrics.full.set(i64::from(is_full));
                 inner.set(Status::Down(error.to_string()));
             }
         }
@@ -61,6 +65,7 @@ fn session(inner: &Inner, held: &mut Option<Folder>) -> io::Result<()> {
         }
     };
     inner.queue.up();
+    inner.metrics.full.set(0);
     inner.set(Status::Up);
     let mut log = Log::new(inner, folder);
     loop {

@@ -1,6 +1,6 @@
 //! The records on disk: appended and synced before a purge is acknowledged, written anew when most are superseded.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -64,7 +64,12 @@ impl LogFile {
         }
         let lock = path.with_extension("lock");
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock)?;
-        lock.try_lock()?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "another process uses the folder")
+            }
+            TryLockError::Error(error) => error,
+        })?;
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

@@ -21,6 +21,7 @@ pub(super) fn server(server: Section<'_>) -> Server {
     }
     Server {
         threads,
+        drain_delay: server.duration("drain_delay"),
         shutdown_timeout: server.duration("shutdown_timeout"),
         server_name,
         trusted_proxies: networks(server, "trusted_proxies"),

@@ -11,7 +11,9 @@ use ipnet::IpNet;
 pub struct Server {
     /// Worker threads, each with its own runtime and listeners; `"auto"` became one per core.
     pub threads: usize,
-    /// How long requests in flight may take to finish after SIGTERM.
+    /// After SIGTERM, how long it goes on as before but for `/readyz`.
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish after that.
     pub shutdown_timeout: Duration,
     /// This node's name in Cache-Status, Via and the logs: an RFC 9110 token.
     pub server_name: String,

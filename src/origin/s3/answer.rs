@@ -131,7 +131,10 @@ impl S3 {
             (300..=399, code) => refused(code.unwrap_or("redirect")),
             (403, None | Some("AccessDenied")) => {
                 // It may also be a right the edge lacks; who looks for that needs a trace of it.
-                tracing::debug!(bucket = ?self.config.bucket, "S3 denies a key; answered as not found");
+                tracing::debug!(
+                    bucket = self.config.bucket.as_deref().unwrap_or_default(),
+                    "S3 denies a key; answered as not found"
+                );
                 Ok(self.not_found)
             }
             _ => Ok(status),

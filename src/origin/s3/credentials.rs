@@ -86,6 +86,18 @@ impl Source {
         Vendor::find(region, env).map_or(Source::Nowhere, |vendor| Source::Vended(Vended::new(vendor)))
     }
 
+    /// Where keys come from, for people: no secret, and no key id.
+    pub(super) fn whence(&self, configured: &S3Credentials) -> String {
+        match self {
+            Source::Anonymous => "none: requests are not signed".into(),
+            Source::Fixed(_) if *configured == S3Credentials::Default => "environment".into(),
+            Source::Fixed(_) => "configuration".into(),
+            Source::Profile(profile) => format!("profile {:?} of {}", profile.name, profile.path.display()),
+            Source::Vended(vended) => vended.vendor().as_str().into(),
+            Source::Nowhere => "nowhere: none were found".into(),
+        }
+    }
+
     /// Starts what has to run beside us. Must be called within a runtime.
     pub(super) fn start(&self, pool: &str, metrics: &OriginMetrics) {
         if let Source::Vended(vended) = self {

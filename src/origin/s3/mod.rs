@@ -61,6 +61,7 @@ impl S3 {
         }
         let credentials = Source::new(&s3.credentials, &s3.region, &|name| std::env::var(name).ok());
         credentials.start(&pool.name, metrics);
+        tracing::info!(pool = pool.name, source = credentials.whence(&s3.credentials), "S3 credentials");
         let parents = sites.iter().flat_map(|site| &site.hosts).filter_map(|host| match host {
             HostPattern::Suffix(parent) => Some(parent.clone()),
             HostPattern::Exact(_) | HostPattern::Any => None,

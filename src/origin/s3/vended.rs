@@ -36,6 +36,11 @@ impl Vended {
         })
     }
 
+    /// Who gives them.
+    pub(super) fn vendor(&self) -> &Vendor {
+        &self.vendor
+    }
+
     /// Keeps keys fresh for as long as somebody holds this. Must be called within a runtime.
     pub(super) fn start(self: &Arc<Self>, metrics: CredentialMetrics) {
         tokio::spawn(keep_fresh(Arc::downgrade(self), self.vendor.clone(), metrics));

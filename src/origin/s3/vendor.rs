@@ -57,6 +57,15 @@ pub(super) struct Grant {
 }
 
 impl Vendor {
+    /// For people.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Vendor::WebIdentity { .. } => "web identity",
+            Vendor::Container { .. } => "container agent",
+            Vendor::Instance { .. } => "instance metadata",
+        }
+    }
+
     /// The first that the environment names, in the order of AWS' tools; `None` if that may not be asked, or if
     /// instance metadata is off too.
     pub(super) fn find(region: &str, env: Env<'_>) -> Option<Self> {

@@ -259,6 +259,7 @@ fn config(pool: Pool) -> Config {
     Config {
         server: config::Server {
             threads: 1,
+            drain_delay: std::time::Duration::ZERO,
             shutdown_timeout: second,
             server_name: "seawall".into(),
             trusted_proxies: vec![],

@@ -66,6 +66,13 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Has the files looked at now.
+    pub fn look(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
     /// Watches all files behind `listeners`, and publishes when each certificate ends.
     ///
     /// # Errors

@@ -9,11 +9,11 @@
 //!
 //! `SEAWALL_FAULT_SEED` repeats a run's random choices.
 
-mod client;
+pub mod client;
 mod crash;
 mod damage;
 pub mod edge;
 mod limits;
-mod origin;
+pub mod origin;
 mod purge;
 mod random;

@@ -38,11 +38,13 @@ async fn a_full_disk_serves_what_is_there_and_comes_back() {
     put(&tier, "b", 100);
     until(&tier, |status| matches!(status, Status::Down(reason) if reason.contains("space"))).await;
     assert!(has(&tier, "a", 100).await);
+    assert_eq!((tier.inner.metrics.full.get(), tier.inner.metrics.up.get()), (1, 0));
     put(&tier, "c", 100);
     tier.remove(hash("removed"));
     assert!(!tier.contains(hash("removed")));
     world.faults.full(false);
     until(&tier, |status| *status == Status::Up).await;
+    assert_eq!((tier.inner.metrics.full.get(), tier.inner.metrics.up.get()), (0, 1));
     put(&tier, "d", 100);
     listed(&tier, "d").await;
     assert!(has(&tier, "a", 100).await && !tier.contains(hash("b")) && !tier.contains(hash("c")));
