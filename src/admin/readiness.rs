@@ -20,6 +20,8 @@ impl Readiness {
     pub const DISK_CACHE: &'static str = "disk_cache";
     /// Impaired while purges can't be written: they are in effect, and would not outlive a restart.
     pub const PURGE_LOG: &'static str = "purge_log";
+    /// Impaired while a certificate in use is not valid, or its renewed files could not be taken.
+    pub const CERTIFICATES: &'static str = "certificates";
 
     /// Not ready, because it is [`STARTING`](Self::STARTING): who opens the listeners clears that.
     pub fn new() -> Self {

@@ -1,12 +1,12 @@
 //! What is noted of a request on its way, and what is put on a response on its way out.
 
 use http::header::{RANGE, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 
 use crate::http::refusal::Refusal;
 use crate::origin::Trip;
-use crate::server::Peer;
-use crate::telemetry::{Details, HotShard, OriginTrip, Pending, Protocol};
+use crate::server::{Glimpse, Peer};
+use crate::telemetry::{Details, HotShard, MethodClass, OriginTrip, Pending, Protocol};
 
 use super::authorize::Denied;
 use super::keyed::Keyed;
@@ -38,6 +38,26 @@ pub fn begun<B>(pending: &mut Pending, request: &Request<B>, peer: &Peer) {
         range: text(RANGE),
         referer: text(REFERER),
         user_agent: text(USER_AGENT),
+        ..Details::default()
+    }));
+}
+
+/// What is known of a request that never was one. It is in the log whatever the sampling: errors always are.
+pub fn glimpsed(pending: &mut Pending, seen: &Glimpse, peer: &Peer) {
+    pending.record.method =
+        Method::from_bytes(seen.method.as_bytes()).map_or(MethodClass::Other, |method| (&method).into());
+    pending.record.sampled = true;
+    pending.record.details = Some(Box::new(Details {
+        client: peer.addr.ip(),
+        protocol: match seen.version {
+            Some(Version::HTTP_10) => Some(Protocol::Http10),
+            Some(_) if !peer.http2 => Some(Protocol::Http11),
+            _ => peer.http2.then_some(Protocol::H2),
+        },
+        tls: peer.tls.as_ref().map(|tls| tls.version),
+        method: Some(seen.method.clone()),
+        host: seen.host.clone(),
+        path: seen.path.clone(),
         ..Details::default()
     }));
 }

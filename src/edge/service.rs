@@ -11,7 +11,7 @@ use crate::http::time::Time;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::server::body::ClientBody;
-use crate::server::{Handled, Handler, Peer};
+use crate::server::{Glimpse, Handled, Handler, Peer};
 use crate::telemetry::Pending;
 
 use super::authorize::authorize;
@@ -74,7 +74,20 @@ impl Handler for Worker {
         pending.finish();
     }
 
-    fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
+    fn refuse(&self, refusal: Refusal, seen: &Glimpse, peer: &Arc<Peer>) {
+        let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
+        pending.record.refuse(refusal);
+        recording::glimpsed(&mut pending, seen, peer);
+        pending.first_byte(quanta::Instant::now());
+        pending.finish();
+    }
+
+    fn cut_off(&self, seen: &Glimpse, peer: &Arc<Peer>) {
+        let mut pending = self.recorder.begin(self.shared.clock.now(), quanta::Instant::now());
+        recording::glimpsed(&mut pending, seen, peer);
+    }
+
+    fn replaced(&self, refusal: Refusal, _: &Arc<Peer>) {
         self.recorder.shard().refuse(None, refusal);
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::glimpse::Glimpse;
 use super::interim::Interim;
 use super::scan::Scan;
 use super::state::ConnState;
@@ -89,6 +90,16 @@ impl GuardedIo {
     /// What this layer has answered with, if it has.
     pub fn refused(&self) -> Option<Refusal> {
         self.refused
+    }
+
+    /// What was seen of the head that was refused, where the scan has refused it.
+    pub fn seen(&self) -> Option<Glimpse> {
+        self.scan.as_ref().and_then(|scan| scan.seen().cloned())
+    }
+
+    /// Whether a head has begun and not ended.
+    pub fn in_head(&self) -> bool {
+        self.scan.as_ref().is_some_and(Scan::in_head)
     }
 
     /// Says goodbye.

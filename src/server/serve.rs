@@ -41,7 +41,7 @@ pub struct Running {
     addresses: Vec<BoundAddress>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<bool>>,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl Bound {
@@ -55,7 +55,7 @@ impl Bound {
     ) -> Result<Running, ServeError> {
         let Bound { addresses, sockets, listeners, shared, watch } = self;
         let make_handler = Arc::new(make_handler);
-        let mut running = Running { addresses, shared, threads: Vec::new(), _watch: watch };
+        let mut running = Running { addresses, shared, threads: Vec::new(), watch };
         for (worker, sockets) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -102,6 +102,11 @@ async fn work<H: Handler>(
 }
 
 impl Running {
+    /// Whether a certificate needs an operator: see [`Watch::impaired`](super::tls::watch::Watch::impaired).
+    pub fn certificates_impaired(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.watch.impaired()
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> &[BoundAddress] {
         &self.addresses

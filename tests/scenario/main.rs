@@ -13,6 +13,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod access_log;
 mod broken_origin;
 mod collapse;
 mod conditions;
