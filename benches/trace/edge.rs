@@ -173,6 +173,7 @@ impl Edge {
         let incoming = Incoming {
             method: Method::GET,
             host: self.host.clone(),
+            is_named: true,
             port: None,
             target: Target::new(path).unwrap(),
             headers: HeaderMap::new(),
