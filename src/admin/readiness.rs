@@ -21,6 +21,8 @@ impl Readiness {
     pub const DISK_CACHE: &'static str = "disk_cache";
     /// Impaired while purges can't be written: they are in effect, and would not outlive a restart.
     pub const PURGE_LOG: &'static str = "purge_log";
+    /// Impaired while a certificate in use is not valid, or its renewed files could not be taken.
+    pub const CERTIFICATES: &'static str = "certificates";
 
     /// Impaired while no member of this pool can be reached: what is in the cache is served.
     pub fn pool(name: &str) -> Cow<'static, str> {

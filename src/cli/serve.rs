@@ -129,6 +129,9 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         access: admin::Access::new(&config.admin),
         server_name: config.server.server_name.clone(),
     });
+    let certificates = server.certificates_impaired();
+    readiness.impair(Readiness::CERTIFICATES, *certificates.borrow());
+    control.handle().spawn(watch_certificates(certificates, Arc::clone(&readiness)));
     let admin = admin.map(|listener| AdminServer::start(listener, state)).transpose()?;
     readiness.set(Readiness::STARTING, false);
     Ok(Running {
@@ -213,6 +216,14 @@ async fn watch_disk(mut status: watch::Receiver<disk::Status>, readiness: Arc<Re
         if status.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Says in `/readyz` that a certificate has expired, or that a renewed one could not be taken.
+async fn watch_certificates(mut impaired: watch::Receiver<bool>, readiness: Arc<Readiness>) {
+    while impaired.changed().await.is_ok() {
+        let holds = *impaired.borrow_and_update();
+        readiness.impair(Readiness::CERTIFICATES, holds);
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod node;
 mod not_yet;
+pub mod pem;
 mod schema;
 mod section;
 mod source;

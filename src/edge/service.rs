@@ -25,7 +25,7 @@ use crate::http::time::Time;
 use crate::policy::decide::{self, Decision};
 use crate::policy::key::CacheUse;
 use crate::server::body::ClientBody;
-use crate::server::{Handled, Handler, Peer};
+use crate::server::{Glimpse, Handled, Handler, Peer};
 use crate::telemetry::Pending;
 
 /// What is left to do for a request.
@@ -76,7 +76,20 @@ impl Handler for Worker {
         pending.finish();
     }
 
-    fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
+    fn refuse(&self, refusal: Refusal, seen: &Glimpse, peer: &Arc<Peer>) {
+        let mut pending = self.recorder.begin(self.now(), quanta::Instant::now());
+        pending.record.refuse(refusal);
+        record::glimpsed(&mut pending, seen, peer);
+        pending.first_byte(quanta::Instant::now());
+        pending.finish();
+    }
+
+    fn cut_off(&self, seen: &Glimpse, peer: &Arc<Peer>) {
+        let mut pending = self.recorder.begin(self.now(), quanta::Instant::now());
+        record::glimpsed(&mut pending, seen, peer);
+    }
+
+    fn replaced(&self, refusal: Refusal, _: &Arc<Peer>) {
         self.recorder.shard().refuse(None, refusal);
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
@@ -41,7 +40,7 @@ pub(super) fn connector(pool: &config::Pool) -> Result<TlsConnector, OriginSetup
         None => builder.with_no_client_auth(),
         Some(files) => {
             let chain = certificates(pool, &files.cert)?;
-            let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| pem(pool, &files.key, &e))?;
+            let key = config::pem::private_key(&files.key).map_err(|e| pem(pool, &files.key, &e))?;
             builder.with_client_auth_cert(chain, key).map_err(|e| broken(&e))?
         }
     };
@@ -94,13 +93,7 @@ fn roots(pool: &config::Pool) -> Result<RootCertStore, OriginSetupError> {
 }
 
 fn certificates(pool: &config::Pool, path: &Path) -> Result<Vec<CertificateDer<'static>>, OriginSetupError> {
-    let all = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| pem(pool, path, &e))?;
-    if all.is_empty() {
-        return Err(pem(pool, path, &"holds no certificate"));
-    }
-    Ok(all)
+    config::pem::certificates(path).map_err(|e| pem(pool, path, &e))
 }
 
 fn pem(pool: &config::Pool, path: &Path, reason: &dyn std::fmt::Display) -> OriginSetupError {

@@ -16,9 +16,10 @@ use tokio::io::AsyncReadExt;
 
 use super::accept::{Listener, Worker};
 use super::drive::{Connection, End, drive};
+use super::glimpse::Glimpse;
 use super::h2;
 use super::handler::{Handler, Peer};
-use super::handshake::{self, Begun};
+use super::handshake::{self, Begun, Failure};
 use super::interim::Interim;
 use super::io::{self, GuardedIo};
 use super::response::Tracked;
@@ -80,15 +81,19 @@ pub async fn serve<H: Handler>(
         (None, Accepted::Tcp(stream)) => (Stream::Tcp(stream), None),
         (None, Accepted::Unix(stream)) => (Stream::Unix(stream), None),
         (Some(tls), accepted) => {
-            let begin = handshake::begin(tls, accepted, &worker.metrics);
+            let begin = handshake::begin(tls, accepted, peer.addr, &worker.metrics);
             match tokio::time::timeout(worker.limits.header_timeout, begin).await {
                 Ok(Begun::Tls { stream, info, http2 }) => (stream, Some((info, http2))),
                 Ok(Begun::Plain(stream)) => {
-                    worker.handler.refuse(Refusal::PlainHttpOnTls, &Arc::new(peer));
+                    let seen = Glimpse::of_head(&stream.peek().await);
+                    worker.handler.refuse(Refusal::PlainHttpOnTls, &seen, &Arc::new(peer));
                     return io::refuse(stream, Refusal::PlainHttpOnTls, &worker.server_name).await;
                 }
                 Ok(Begun::Failed) => return,
-                Err(_) => return worker.metrics.handshake("none", "timeout"),
+                Err(_) => {
+                    handshake::failed(peer.addr, Failure::Timeout, &"no handshake in time", &worker.metrics);
+                    return;
+                }
             }
         }
     };
@@ -154,7 +159,11 @@ async fn http1<H: Handler>(stream: Stream, prefix: Vec<u8>, service: Arc<Service
         return;
     }
     if let Some(refusal) = io.refused() {
-        service.handler.refuse(refusal, &service.peer);
+        // What the scan let pass and hyper did not take is in hyper's buffer.
+        let seen = io.seen().unwrap_or_else(|| Glimpse::of_head(&parts.read_buf));
+        service.handler.refuse(refusal, &seen, &service.peer);
+    } else if io.in_head() {
+        service.handler.cut_off(&Glimpse::of_head(&parts.read_buf), &service.peer);
     }
     match end {
         // To HTTP/1.0 the end of the connection may be the end of a body: one that broke off must not look whole.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::body::ClientBody;
+use super::glimpse::Glimpse;
 use super::interim::Interim;
 use crate::http::refusal::Refusal;
 
@@ -35,8 +36,14 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// The server has answered by itself with `status`, and not to refuse: count it, log it.
     fn answered(&self, request: &http::Request<ClientBody>, status: http::StatusCode, peer: &Arc<Peer>);
 
-    /// The server has refused by itself: count it, log it.
-    fn refuse(&self, refusal: Refusal, peer: &Arc<Peer>);
+    /// The server has refused by itself what never was a request for [`handle`](Self::handle): count it, log it.
+    fn refuse(&self, refusal: Refusal, seen: &Glimpse, peer: &Arc<Peer>);
+
+    /// A head began and broke off, and nobody was there to be answered: count it, log it.
+    fn cut_off(&self, seen: &Glimpse, peer: &Arc<Peer>);
+
+    /// The server answers with this in place of a handler's response, which was counted: count the reason.
+    fn replaced(&self, refusal: Refusal, peer: &Arc<Peer>);
 }
 
 /// The other end of a connection, and how it came to be.

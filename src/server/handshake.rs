@@ -1,5 +1,7 @@
 //! How a connection begins on a listener with TLS: by a handshake, or with plain HTTP, which gets an answer.
 
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, rustls};
 
 use super::connection::Accepted;
-use super::handler::TlsInfo;
+use super::handler::{PeerAddr, TlsInfo};
 use super::metrics::ServerMetrics;
 use super::stream::Stream;
 
@@ -31,8 +33,77 @@ pub enum Begun {
     Failed,
 }
 
+/// Why a handshake failed, as the `reason` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It took longer than `header_timeout`.
+    Timeout,
+    /// The client left, as port scanners and checks of the port do.
+    Closed,
+    /// The client refused: most often it does not trust the certificate.
+    Alert,
+    /// Nothing in common: version, suite, key exchange, or a certificate that the client can verify.
+    Incompatible,
+    /// The client's certificate is missing or not to be trusted.
+    ClientCertificate,
+    /// What came is no TLS, or wrong.
+    Malformed,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::Alert => "alert",
+            Self::Incompatible => "incompatible",
+            Self::ClientCertificate => "client_certificate",
+            Self::Malformed => "malformed",
+            Self::Other => "other",
+        }
+    }
+
+    fn of(error: &std::io::Error) -> Self {
+        use rustls::Error;
+        let Some(source) = error.get_ref().and_then(|source| source.downcast_ref::<Error>()) else {
+            return match error.kind() {
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Self::Closed,
+                _ => Self::Other,
+            };
+        };
+        match source {
+            Error::AlertReceived(_) => Self::Alert,
+            Error::PeerIncompatible(_) => Self::Incompatible,
+            Error::NoCertificatesPresented | Error::InvalidCertificate(_) => Self::ClientCertificate,
+            Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerMisbehaved(_)
+            | Error::DecryptError
+            | Error::PeerSentOversizedRecord => Self::Malformed,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Counts and logs a handshake that failed. Under a target of its own: the internet's noise is in it.
+pub fn failed(addr: PeerAddr, failure: Failure, error: &dyn Display, metrics: &ServerMetrics) {
+    let client = addr.ip().map_or_else(|| "unix".to_owned(), |ip| ip.to_string());
+    tracing::debug!(target: "seawall::tls", client, reason = failure.as_str(), %error, "TLS handshake failed");
+    metrics.handshake("none", if failure == Failure::Timeout { "timeout" } else { "failed" });
+    metrics.handshake_failed(failure.as_str());
+}
+
 /// Begins, whatever time that takes.
-pub async fn begin(config: &Arc<ServerConfig>, accepted: Accepted, metrics: &ServerMetrics) -> Begun {
+pub async fn begin(
+    config: &Arc<ServerConfig>,
+    accepted: Accepted,
+    addr: PeerAddr,
+    metrics: &ServerMetrics,
+) -> Begun {
     match accepted {
         Accepted::Tcp(stream) => {
             // A TLS record of a handshake begins with 0x16 (RFC 8446 §5.1), a request line with a letter of its method.
@@ -43,12 +114,12 @@ pub async fn begin(config: &Arc<ServerConfig>, accepted: Accepted, metrics: &Ser
                     metrics.handshake("none", "plain_http");
                     Begun::Plain(Stream::Tcp(stream))
                 }
-                _ => shake(config, stream, metrics, |stream| Stream::Tls(Box::new(stream))).await,
+                _ => shake(config, stream, addr, metrics, |stream| Stream::Tls(Box::new(stream))).await,
             }
         }
         // Nothing in std peeks into one, and whoever connects here was configured to.
         Accepted::Unix(stream) => {
-            shake(config, stream, metrics, |stream| Stream::UnixTls(Box::new(stream))).await
+            shake(config, stream, addr, metrics, |stream| Stream::UnixTls(Box::new(stream))).await
         }
     }
 }
@@ -56,6 +127,7 @@ pub async fn begin(config: &Arc<ServerConfig>, accepted: Accepted, metrics: &Ser
 async fn shake<IO: AsyncRead + AsyncWrite + Unpin>(
     config: &Arc<ServerConfig>,
     stream: IO,
+    addr: PeerAddr,
     metrics: &ServerMetrics,
     transport: impl FnOnce(TlsStream<IO>) -> Stream,
 ) -> Begun {
@@ -64,8 +136,7 @@ async fn shake<IO: AsyncRead + AsyncWrite + Unpin>(
     let stream = match TlsAcceptor::from(config.clone()).accept(stream).await {
         Ok(stream) => stream,
         Err(error) => {
-            tracing::debug!(%error, "TLS handshake");
-            metrics.handshake("none", "failed");
+            failed(addr, Failure::of(&error), &error, metrics);
             return Begun::Failed;
         }
     };

@@ -16,6 +16,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 
+use super::glimpse::Glimpse;
 use super::interim::Interim;
 use super::scan::Scan;
 use super::state::ConnState;
@@ -94,6 +95,16 @@ impl GuardedIo {
     /// What this layer has answered with, if it has.
     pub fn refused(&self) -> Option<Refusal> {
         self.refused
+    }
+
+    /// What was seen of the head that was refused, where the scan has refused it.
+    pub fn seen(&self) -> Option<Glimpse> {
+        self.scan.as_ref().and_then(|scan| scan.seen().cloned())
+    }
+
+    /// Whether a head has begun and not ended.
+    pub fn in_head(&self) -> bool {
+        self.scan.as_ref().is_some_and(Scan::in_head)
     }
 
     /// Says goodbye. With `linger`, or after a refusal, a client that still sends something does not lose the answer by it.

@@ -17,8 +17,10 @@ pub struct ServerMetrics {
     accepted: IntCounterVec,
     refused: IntCounterVec,
     handshakes: IntCounterVec,
+    handshake_failures: IntCounterVec,
     handshake_seconds: HistogramVec,
     expiry: GaugeVec,
+    renewals: IntCounterVec,
 }
 
 /// Why a connection ended before it served anything, as the `reason` label.
@@ -91,6 +93,10 @@ impl ServerMetrics {
                 Opts::new("seawall_tls_handshakes_total", "TLS handshakes with clients."),
                 &["version", "result"],
             )?,
+            handshake_failures: IntCounterVec::new(
+                Opts::new("seawall_tls_handshake_failures_total", "TLS handshakes that failed, by reason."),
+                &["reason"],
+            )?,
             handshake_seconds: HistogramVec::new(
                 HistogramOpts::new(
                     "seawall_tls_handshake_seconds",
@@ -106,13 +112,22 @@ impl ServerMetrics {
                 ),
                 &["cert"],
             )?,
+            renewals: IntCounterVec::new(
+                Opts::new(
+                    "seawall_tls_certificate_renewals_total",
+                    "Changed certificate files that were read, by what became of them.",
+                ),
+                &["cert", "result"],
+            )?,
         };
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.handshakes.clone()))?;
+        registry.register(Box::new(metrics.handshake_failures.clone()))?;
         registry.register(Box::new(metrics.handshake_seconds.clone()))?;
         registry.register(Box::new(metrics.expiry.clone()))?;
+        registry.register(Box::new(metrics.renewals.clone()))?;
         Ok(metrics)
     }
 
@@ -135,9 +150,19 @@ impl ServerMetrics {
         self.handshakes.with_label_values(&[version, result]).inc();
     }
 
+    /// A handshake failed for this reason.
+    pub fn handshake_failed(&self, reason: &str) {
+        self.handshake_failures.with_label_values(&[reason]).inc();
+    }
+
     /// A handshake of this kind has been done.
     pub fn handshake_took(&self, kind: &str, took: Duration) {
         self.handshake_seconds.with_label_values(&[kind]).observe(took.as_secs_f64());
+    }
+
+    /// The files of the certificate called `cert` have changed, with this result.
+    pub fn renewed(&self, cert: &str, result: &str) {
+        self.renewals.with_label_values(&[cert, result]).inc();
     }
 
     /// The gauge of the certificate called `cert`.

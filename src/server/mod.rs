@@ -14,6 +14,7 @@ mod drive;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod h2;
+mod glimpse;
 mod handler;
 mod handshake;
 mod interim;
@@ -34,6 +35,7 @@ pub mod tls;
 mod tests;
 
 pub use bind::{BindError, Bound, BoundAddress, BoundTo, bind, hint};
+pub use glimpse::Glimpse;
 pub use handler::{BoxError, Handled, Handler, Peer, PeerAddr, TlsInfo};
 pub use interim::{Hints, Interim};
 pub use metrics::ServerMetrics;

@@ -12,6 +12,7 @@ use body::Body;
 pub use head::HeadLimits;
 use head::Progress;
 
+use super::glimpse::Glimpse;
 use crate::http::framing::HeadScan;
 use crate::http::refusal::Refusal;
 
@@ -27,6 +28,8 @@ pub struct Scan {
     carry: Vec<u8>,
     /// Heads that passed, wrapping.
     heads: u32,
+    /// What was seen of the one that was refused.
+    seen: Option<Box<Glimpse>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +49,7 @@ enum Part {
 impl Scan {
     /// A scanner before the first byte of a connection.
     pub fn new(limits: HeadLimits) -> Self {
-        Self { limits, part: Part::Gap(0), carry: Vec::new(), heads: 0 }
+        Self { limits, part: Part::Gap(0), carry: Vec::new(), heads: 0, seen: None }
     }
 
     /// Takes what was read and says how much of it may pass on: all of it, or what stands before a refusal.
@@ -98,8 +101,10 @@ impl Scan {
     fn head(&mut self, scan: &mut HeadScan, bytes: &[u8]) -> Progress {
         if self.carry.is_empty() {
             let progress = self.limits.read(scan, bytes);
-            if progress == Progress::Partial {
-                self.carry.extend_from_slice(bytes);
+            match progress {
+                Progress::Partial => self.carry.extend_from_slice(bytes),
+                Progress::Refused(_) => self.seen = Some(Box::new(Glimpse::of_head(bytes))),
+                Progress::Complete(..) => {}
             }
             return progress;
         }
@@ -109,6 +114,9 @@ impl Scan {
             Progress::Complete(end, framing) => Progress::Complete(end.saturating_sub(before), framing),
             other => other,
         };
+        if let Progress::Refused(_) = progress {
+            self.seen = Some(Box::new(Glimpse::of_head(&self.carry)));
+        }
         if progress != Progress::Partial {
             self.carry = Vec::new();
         }
@@ -117,6 +125,9 @@ impl Scan {
 
     /// From now on nothing passes.
     pub fn refuse(&mut self, refusal: Refusal) {
+        if !self.carry.is_empty() {
+            self.seen = Some(Box::new(Glimpse::of_head(&self.carry)));
+        }
         self.part = Part::Refused(refusal);
         self.carry = Vec::new();
     }
@@ -127,6 +138,11 @@ impl Scan {
             Part::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// What was seen of the head that was refused; none where that is not known here.
+    pub fn seen(&self) -> Option<&Glimpse> {
+        self.seen.as_deref()
     }
 
     /// How many heads have passed, wrapping.

@@ -102,6 +102,11 @@ async fn work<H: Handler>(
 }
 
 impl Running {
+    /// Whether a certificate needs an operator: see [`Watch::impaired`](super::tls::watch::Watch::impaired).
+    pub fn certificates_impaired(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.watch.impaired()
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> &[BoundAddress] {
         &self.addresses

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::accept::Shared;
 use super::body::ClientBody;
+use super::glimpse::Glimpse;
 use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
@@ -80,7 +81,7 @@ impl<H: Handler> Service<H> {
     pub fn answer(&self, request: Request<ClientBody>) -> Answer<H::Body> {
         let in_flight = InFlight::begin(self.state.clone(), self.peer.http2);
         if let Err(refusal) = self.check(&request) {
-            return Answer::Now(self.refuse(refusal, in_flight));
+            return Answer::Now(self.refuse(refusal, &request, in_flight));
         }
         if let Some(port) = self.redirect {
             return Answer::Now(match location(&request, port) {
@@ -88,7 +89,7 @@ impl<H: Handler> Service<H> {
                     self.handler.answered(&request, StatusCode::PERMANENT_REDIRECT, &self.peer);
                     response::redirect(location, &self.shared.server_name, in_flight)
                 }
-                Err(refusal) => self.refuse(refusal, in_flight),
+                Err(refusal) => self.refuse(refusal, &request, in_flight),
             });
         }
         // After a panic nothing of this request is looked at again, so no broken state is.
@@ -107,13 +108,24 @@ impl<H: Handler> Service<H> {
     ) -> Response<Tracked<H::Body>> {
         match answered {
             Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
-            Err(Panicked) => self.refuse(Refusal::Internal, in_flight),
+            Err(Panicked) => self.replace(Refusal::Internal, in_flight),
         }
     }
 
-    /// A refusal as the response to a request.
-    pub fn refuse(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
-        self.handler.refuse(refusal, &self.peer);
+    /// A refusal as the response to a request that the handler does not see.
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        request: &Request<ClientBody>,
+        in_flight: InFlight,
+    ) -> Response<Tracked<H::Body>> {
+        self.handler.refuse(refusal, &Glimpse::of_request(request), &self.peer);
+        response::refusal(refusal, &self.shared.server_name, in_flight)
+    }
+
+    /// A refusal in place of the handler's response.
+    pub fn replace(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
+        self.handler.replaced(refusal, &self.peer);
         response::refusal(refusal, &self.shared.server_name, in_flight)
     }
 

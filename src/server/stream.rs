@@ -22,6 +22,17 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// What has come of plain TCP, without taking it; empty if nothing has.
+    pub async fn peek(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 2048];
+        let length = match self {
+            Stream::Tcp(stream) => stream.peek(&mut bytes).await.unwrap_or(0),
+            Stream::Tls(_) | Stream::Unix(_) | Stream::UnixTls(_) => 0,
+        };
+        bytes.truncate(length);
+        bytes
+    }
+
     /// Makes the coming drop a reset, so that the kernel does not keep unsent bytes for a client that takes
     /// none. On a unix socket a drop frees them anyway.
     pub fn reset_on_drop(&self) {

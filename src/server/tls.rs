@@ -1,6 +1,7 @@
 //! TLS for a listener: versions, key exchange and resumption by rustls, certificates by [`certificates`].
 
 pub mod certificates;
+pub mod key_kind;
 mod self_signed;
 pub mod watch;
 
@@ -10,26 +11,17 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
+use crate::config::pem::{self, PemError};
 use crate::config::{ListenerTls, Site, TlsVersion};
 pub use certificates::Certificates;
 
 /// What kept a listener from terminating TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM file could not be read or holds nothing of the kind.
-    #[error("{path}: {source}")]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: rustls_pki_types::pem::Error,
-    },
-    /// A certificate file without certificates.
-    #[error("{0}: no certificate in it")]
-    Empty(PathBuf),
+    /// A file could not be read or holds nothing of the kind.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// A pair that does not belong together, or a key of an unknown kind.
     #[error("{cert} with {key}: {source}")]
     Pair {
@@ -85,7 +77,7 @@ pub fn load(tls: &ListenerTls, sites: &[Site]) -> Result<(Arc<ServerConfig>, Arc
         Some(path) => {
             let refused = |reason: String| TlsError::ClientCa { path: path.clone(), reason };
             let mut roots = RootCertStore::empty();
-            for certificate in read_chain(path)? {
+            for certificate in pem::certificates(path)? {
                 roots.add(certificate).map_err(|error| refused(error.to_string()))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
@@ -101,11 +93,4 @@ pub fn load(tls: &ListenerTls, sites: &[Site]) -> Result<(Arc<ServerConfig>, Arc
     // A request in early data can be replayed (RFC 8470).
     config.max_early_data_size = 0;
     Ok((Arc::new(config), certificates))
-}
-
-fn read_chain(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let broken = |source| TlsError::Pem { path: path.to_path_buf(), source };
-    let chain = CertificateDer::pem_file_iter(path).map_err(broken)?;
-    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(broken)?;
-    if chain.is_empty() { Err(TlsError::Empty(path.to_path_buf())) } else { Ok(chain) }
 }

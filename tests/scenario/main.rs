@@ -40,6 +40,7 @@ mod preflights;
 mod purging;
 mod ranges;
 mod reason_codes;
+mod refused_heads;
 mod revalidation;
 mod routing;
 mod s3;

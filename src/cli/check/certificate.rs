@@ -1,15 +1,18 @@
 //! What an operator wants to know of a certificate file: for whom, by whom, until when.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use anyhow::Context;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+
+use crate::config::{ListenerTls, pem};
+use crate::server::tls::key_kind::KeyKind;
 
 /// Fewer days than this are worth a warning.
 const SOON: i64 = 14;
@@ -19,8 +22,8 @@ const SOON: i64 = 14;
 /// # Errors
 /// Why there is nothing to say.
 pub(super) fn describe(path: &Path, now: SystemTime) -> anyhow::Result<(String, Option<String>)> {
-    let der = CertificateDer::from_pem_file(path)?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&der)?;
+    let chain = pem::certificates(path)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(chain.first().context("no certificate")?)?;
     let validity = certificate.validity();
     let (from, until) = (validity.not_before.timestamp(), validity.not_after.timestamp());
     let now = seconds(now);
@@ -39,6 +42,28 @@ pub(super) fn describe(path: &Path, now: SystemTime) -> anyhow::Result<(String, 
     };
     let (names, issuer) = (names(&certificate).join(", "), certificate.issuer());
     Ok((format!("{shown}: for {names}; issued by {issuer}; expires {date}, {left}"), warning))
+}
+
+/// The names that several certificates of a listener have, with those certificates in order of preference.
+pub(super) fn shared(tls: &ListenerTls) -> BTreeMap<String, Vec<(KeyKind, PathBuf)>> {
+    let mut by_name = BTreeMap::<String, Vec<(KeyKind, PathBuf)>>::new();
+    for files in &tls.certificates {
+        // What cannot be read is said elsewhere.
+        let Ok(chain) = pem::certificates(&files.cert) else { continue };
+        let Some(Ok((_, leaf))) = chain.first().map(|der| x509_parser::parse_x509_certificate(der)) else {
+            continue;
+        };
+        // Clients ask for DNS names only (RFC 6066 §3).
+        let alternatives = leaf.subject_alternative_name().ok().flatten();
+        for name in alternatives.into_iter().flat_map(|names| &names.value.general_names) {
+            if let GeneralName::DNSName(name) = name {
+                let kind = KeyKind::of(&leaf);
+                by_name.entry(name.to_ascii_lowercase()).or_default().push((kind, files.cert.clone()));
+            }
+        }
+    }
+    by_name.retain(|_, files| files.len() > 1);
+    by_name
 }
 
 fn seconds(at: SystemTime) -> i64 {

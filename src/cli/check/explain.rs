@@ -80,6 +80,18 @@ fn tls(out: &mut impl Write, tls: &ListenerTls, now: SystemTime, warnings: &mut 
             Err(error) => warnings.push(format!("certificate {}: {error}", files.cert.display())),
         }
     }
+    for (name, files) in certificate::shared(tls) {
+        let each = files.iter().map(|(kind, path)| format!("{} ({})", kind.as_str(), path.display()));
+        writeln!(out, "    for {name}, by what a client can verify: {}", words::list(each))?;
+        for (i, (kind, path)) in files.iter().enumerate() {
+            if let Some((_, other)) = files.iter().take(i).find(|(before, _)| before == kind) {
+                warnings.push(format!(
+                    "certificates {} and {} both have a key of the kind {} for {name}: while the first is valid, the second is not used for it",
+                    other.display(), path.display(), kind.as_str()
+                ));
+            }
+        }
+    }
     if tls.self_signed {
         writeln!(out, "    a self-signed certificate, made at start")?;
     }

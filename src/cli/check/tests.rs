@@ -180,3 +180,35 @@ fn an_s3_pool_that_cannot_be_meant_is_remarked_on() {
     let said = warnings(amazon, "bucket = \"b\"\nregion = \"\"");
     assert!(said.len() == 1 && said[0].contains("edge.toml:11: \"pool.s3.region\" is empty"), "{said:?}");
 }
+
+#[test]
+fn several_certificates_for_a_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, kind) in [
+        ("ec", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("ec2", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("ec3", &rcgen::PKCS_ECDSA_P384_SHA384),
+        ("rsa", &rcgen::PKCS_RSA_SHA256),
+    ] {
+        let key = KeyPair::generate_for(kind).unwrap();
+        let certificate =
+            CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(folder.path().join(format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(folder.path().join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    let with = |names: &[&str]| {
+        let files = names.iter().map(|name| format!("{{ cert = \"{name}.pem\", key = \"{name}.key\" }}"));
+        let files = files.collect::<Vec<_>>().join(", ");
+        let listener = format!("[[listener]]\naddress = \"127.0.0.1:0\"\ntls.certificates = [{files}]\n");
+        let rest = "[[pool]]\nname = \"p\"\nmembers = [{ url = \"http://a\" }]\n[[site]]\nhosts = [\"a\"]\npool = \"p\"\n";
+        said(folder.path(), &format!("{listener}{rest}"))
+    };
+    let good = with(&["ec", "rsa", "ec3"]);
+    let line = "    for a.example, by what a client can verify: ECDSA P-256 (ec.pem), RSA (rsa.pem), ECDSA P-384 (ec3.pem)";
+    assert!(good.out.lines().any(|found| found == line), "{}", good.out);
+    assert_eq!(good.err, "");
+    assert!(!with(&["ec"]).out.contains("by what a client"));
+    let doubled = "warning: certificates ec.pem and ec2.pem both have a key of the kind ECDSA P-256 for a.example: \
+                   while the first is valid, the second is not used for it\n";
+    assert_eq!(with(&["ec", "rsa", "ec2"]).err, doubled);
+}

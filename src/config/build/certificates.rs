@@ -3,18 +3,17 @@
 use std::path::Path;
 
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::CertificateFiles;
 use crate::config::node::quoted;
+use crate::config::pem::{self, PemError};
 use crate::config::section::Section;
 
 /// A certificate and its key, named by two keys of a table. `None` when either is not written or not right.
 pub(super) fn pair(section: Section<'_>, cert_key: &str, key_key: &str) -> Option<CertificateFiles> {
     let (cert, key) = (section.path(cert_key), section.path(key_key));
-    let chain = cert.as_deref().and_then(|path| said(section, cert_key, chain(path)));
-    let private = key.as_deref().and_then(|path| said(section, key_key, private_key(path)));
+    let chain = cert.as_deref().and_then(|path| said(section, cert_key, pem::certificates(path)));
+    let private = key.as_deref().and_then(|path| said(section, key_key, pem::private_key(path)));
     let files = CertificateFiles { cert: cert?, key: key? };
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     match CertifiedKey::from_der(chain?, private?, &provider) {
@@ -34,31 +33,12 @@ pub(super) fn pair(section: Section<'_>, cert_key: &str, key_key: &str) -> Optio
 /// A file of certificates to trust.
 pub(super) fn roots(section: Section<'_>, key: &str) -> Option<std::path::PathBuf> {
     let path = section.path(key)?;
-    said(section, key, chain(&path))?;
+    said(section, key, pem::certificates(&path))?;
     Some(path)
 }
 
-fn said<T>(section: Section<'_>, key: &str, result: Result<T, String>) -> Option<T> {
-    result.map_err(|message| section.error(key, message)).ok()
-}
-
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{} can not be read: {error}", shown(path)))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let chain = chain.map_err(|error| format!("{} is not PEM: {error}", shown(path)))?;
-    if chain.is_empty() {
-        return Err(format!("{} holds no certificate", shown(path)));
-    }
-    match chain.iter().all(|der| x509_parser::parse_x509_certificate(der).is_ok()) {
-        true => Ok(chain),
-        false => Err(format!("{} holds a broken certificate", shown(path))),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{} can not be read: {error}", shown(path)))?;
-    // The error of the parser is left out: it may quote the file.
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| format!("{} holds no private key", shown(path)))
+fn said<T>(section: Section<'_>, key: &str, result: Result<T, PemError>) -> Option<T> {
+    result.map_err(|error| section.error(key, error.to_string())).ok()
 }
 
 fn shown(path: &Path) -> String {

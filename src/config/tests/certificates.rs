@@ -29,6 +29,24 @@ fn a_pair_must_be_there_and_belong_together() {
     std::fs::write(folder.path().join("empty.pem"), "").unwrap();
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     std::fs::write(folder.path().join("broken.pem"), broken).unwrap();
+    let file = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write(
+        "encrypted.key",
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00";
+    write(
+        "old.key",
+        format!("-----BEGIN RSA PRIVATE KEY-----\n{headers}\n\nMIIB\n-----END RSA PRIVATE KEY-----\n")
+            .as_bytes(),
+    );
+    write("ssh.key", b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n");
+    // A chain: with the mark taken for a part of the first line, the second would be the leaf.
+    write("marked.pem", format!("\u{feff}{}{}", file("one.pem"), file("two.pem")).as_bytes());
+    write("marked.key", format!("\u{feff}{}", file("one.key")).as_bytes());
+    write("wide.pem", b"\xff\xfe-\0-\0");
+    write("der.pem", b"\x30\x82\x01\0");
     let pair = |cert: &str, key: &str| format!(r#"certificates = [{{ cert = "{cert}", key = "{key}" }}]"#);
     let table = [
         (pair("one.pem", "one.key"), ""),
@@ -46,6 +64,24 @@ fn a_pair_must_be_there_and_belong_together() {
         (pair("empty.pem", "one.key"), r#""empty.pem" holds no certificate"#),
         (pair("broken.pem", "one.key"), r#""broken.pem" holds a broken certificate"#),
         (pair("one.pem", "one.pem"), r#""one.pem" holds no private key"#),
+        (
+            pair("one.pem", "encrypted.key"),
+            r#""encrypted.key" holds an encrypted private key; "openssl pkey -in encrypted.key -out NEW" decrypts it"#,
+        ),
+        (
+            pair("one.pem", "old.key"),
+            r#""old.key" holds an encrypted private key; "openssl pkey -in old.key -out NEW" decrypts it"#,
+        ),
+        (pair("one.pem", "ssh.key"), r#""ssh.key" holds an OpenSSH key, not a key of a certificate"#),
+        (pair("marked.pem", "marked.key"), ""),
+        (
+            pair("wide.pem", "one.key"),
+            r#""wide.pem" is text in UTF-16; save it as plain text (ASCII or UTF-8)"#,
+        ),
+        (
+            pair("der.pem", "one.key"),
+            r#""der.pem" is DER, not PEM; "openssl x509 -inform der -in der.pem -out NEW" converts it"#,
+        ),
         (
             "self_signed = true\nclient_ca = \"none.pem\"".to_owned(),
             r#""none.pem" can not be read: No such file or directory (os error 2)"#,

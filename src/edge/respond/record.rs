@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{AGE, RANGE, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 
 use crate::http::cache_status::CACHE_STATUS;
 use crate::origin::Trip;
 use crate::policy::outcome::Outcome;
-use crate::server::{Peer, PeerAddr};
-use crate::telemetry::{Details, HotShard, OriginTrip, Pending, Protocol, Tier};
+use crate::server::{Glimpse, Peer, PeerAddr};
+use crate::telemetry::{Details, HotShard, MethodClass, OriginTrip, Pending, Protocol, Tier};
 
 use super::refusal::Refused;
 use super::response::Answer;
@@ -53,6 +53,26 @@ pub fn begun<B>(pending: &mut Pending, request: &Request<B>, peer: &Peer) {
     }));
 }
 
+/// What is known of a request that never was one. It is in the log whatever the sampling: errors always are.
+pub fn glimpsed(pending: &mut Pending, seen: &Glimpse, peer: &Peer) {
+    pending.record.method =
+        Method::from_bytes(seen.method.as_bytes()).map_or(MethodClass::Other, |method| (&method).into());
+    pending.record.sampled = true;
+    pending.record.details = Some(Box::new(Details {
+        client: peer.addr.ip(),
+        protocol: match seen.version {
+            Some(Version::HTTP_10) => Some(Protocol::Http10),
+            Some(_) if !peer.http2 => Some(Protocol::Http11),
+            _ => peer.http2.then_some(Protocol::H2),
+        },
+        tls: peer.tls.as_ref().map(|tls| tls.version),
+        method: Some(seen.method.clone()),
+        host: seen.host.clone(),
+        path: seen.path.clone(),
+        ..Details::default()
+    }));
+}
+
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
 }
@@ -66,6 +86,10 @@ pub fn unrouted(unrouted: Unrouted, pending: &mut Pending) -> Refused {
 /// A request that may not see what it asks for: the reason is a word, and no part of what would have been right.
 pub fn denied(denied: Denied, pending: &mut Pending) -> Refused {
     pending.record.deny = Some(denied.reason.as_str());
+    if let Some(details) = &mut pending.record.details {
+        // Without the token that may have stood in it: denied here, it may be good elsewhere.
+        denied.routed.incoming.target.path().clone_into(&mut details.path);
+    }
     Refused { detail: Some(denied.reason.as_str()), ..Denied::REFUSAL.into() }
 }
 

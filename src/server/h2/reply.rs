@@ -82,10 +82,10 @@ impl Reply {
             }
             if status.is_success() || status.is_informational() {
                 // Passed on, it would say that the tunnel is open (RFC 8441 §5).
-                response = service.refuse(Refusal::OriginAmbiguous, response.into_body().into_in_flight());
+                response = service.replace(Refusal::OriginAmbiguous, response.into_body().into_in_flight());
             }
         } else if status.is_informational() {
-            response = service.refuse(Refusal::Internal, response.into_body().into_in_flight());
+            response = service.replace(Refusal::Internal, response.into_body().into_in_flight());
         }
         self.usual(response)
     }

@@ -78,3 +78,36 @@ async fn what_the_grammar_of_chunks_has_no_place_for_is_a_broken_body() {
     let text = up.ask(format!("{head}5;a=b;c=\"d\"\r\nhello\r\n0\r\ne: f\r\n\r\n")).await;
     assert!(text.ends_with("hello"), "{text}");
 }
+
+#[tokio::test]
+async fn what_was_seen_of_a_refused_request_is_told() {
+    let up = Up::plain(limits());
+    let large = "b".repeat(9000);
+    let table = [
+        (format!("PUT /a?secret HTTP/1.1\r\nHost: h.example\r\nCookie: {large}\r\n\r\n"), "PUT /a h.example"),
+        (format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "c".repeat(1024)), "GET /ccc"),
+        (
+            "POST /d HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            "POST /d h",
+        ),
+        ("GET /e HTTP/1.1\r\nHost: h\r\na b\r\n\r\n".into(), "GET /e h"),
+        ("GET /f HTTP/1.0\r\nHost: h\r\nContent-Length: 9999\r\n\r\n".into(), "GET /f h"),
+    ];
+    for (text, expected) in &table {
+        up.ask(text).await;
+        let seen = up.seen.glimpses.lock().last().cloned().unwrap();
+        let seen = format!("{} {} {}", seen.method, seen.path, seen.host);
+        assert!(seen.starts_with(expected) && !seen.contains("secret"), "{seen}, not {expected}");
+    }
+    assert_eq!(up.seen.glimpses.lock().len(), table.len());
+    let mut client = up.connect().await;
+    client.write_all(b"GET /half HTTP/1.1\r\nHost: ").await.unwrap();
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while up.seen.glimpses.lock().last().unwrap().path != "/half" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("a head that broke off is told too");
+}

@@ -86,6 +86,7 @@ struct Doer {
 
 struct Seen {
     refusals: Mutex<Vec<Refusal>>,
+    glimpses: Mutex<Vec<Glimpse>>,
     /// Path and status.
     answers: Mutex<Vec<(String, u16)>>,
     peers: Mutex<Vec<Peer>>,
@@ -141,7 +142,16 @@ impl Handler for Doer {
         self.seen.answers.lock().push((request.uri().path().to_string(), status.as_u16()));
     }
 
-    fn refuse(&self, refusal: Refusal, _: &Arc<Peer>) {
+    fn refuse(&self, refusal: Refusal, seen: &Glimpse, _: &Arc<Peer>) {
+        self.seen.refusals.lock().push(refusal);
+        self.seen.glimpses.lock().push(seen.clone());
+    }
+
+    fn cut_off(&self, seen: &Glimpse, _: &Arc<Peer>) {
+        self.seen.glimpses.lock().push(seen.clone());
+    }
+
+    fn replaced(&self, refusal: Refusal, _: &Arc<Peer>) {
         self.seen.refusals.lock().push(refusal);
     }
 }
@@ -303,6 +313,7 @@ impl Up {
         let bound = bind(&config, metrics).unwrap();
         let seen = Arc::new(Seen {
             refusals: Mutex::default(),
+            glimpses: Mutex::default(),
             answers: Mutex::default(),
             peers: Mutex::default(),
             arrived: Semaphore::new(0),

@@ -97,6 +97,119 @@ impl Client {
     }
 }
 
+/// Writes a certificate with a key of this kind.
+fn write_kind(
+    ca: &Ca,
+    folder: &Path,
+    name: &str,
+    names: &[&str],
+    kind: &'static rcgen::SignatureAlgorithm,
+) -> CertificateFiles {
+    let key = KeyPair::generate_for(kind).unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let files = CertificateFiles {
+        cert: folder.join(format!("{name}.pem")),
+        key: folder.join(format!("{name}.key")),
+    };
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, ca).unwrap();
+    std::fs::write(&files.cert, certificate.pem()).unwrap();
+    files
+}
+
+/// A client of one version that verifies only signatures by schemes whose names have one of these words, and has only
+/// the TLS 1.2 suites whose names have one of the others.
+fn choosy(
+    ca: &Ca,
+    version: &'static rustls::SupportedProtocolVersion,
+    schemes: &[&str],
+    suites: &[&str],
+) -> Client {
+    let mut provider = crate::server::tls::provider().as_ref().clone();
+    let has = |text: String, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let algorithms = &mut provider.signature_verification_algorithms;
+    let mapping: Vec<_> = algorithms
+        .mapping
+        .iter()
+        .filter(|(scheme, _)| has(format!("{scheme:?}"), schemes))
+        .copied()
+        .collect();
+    algorithms.mapping = mapping.leak();
+    provider
+        .cipher_suites
+        .retain(|suite| suite.tls13().is_some() || has(format!("{:?}", suite.suite()), suites));
+    Client::with_provider(Arc::new(provider), ca, &[], &[version], None)
+}
+
+/// RFC 8446 §4.4.2.2; RFC 5246 §7.4.2
+#[tokio::test]
+async fn the_certificate_for_a_name_is_one_that_the_client_can_verify() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let write = |name: &str, names: &[&str], kind| write_kind(&ca, folder.path(), name, names, kind);
+    let (ec, rsa, ed) = (&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ED25519);
+    let files = vec![
+        write("ec", &["a.example", "127.0.0.1"], ec),
+        write("other-rsa", &["other.example", "127.0.0.1"], rsa),
+        write("rsa", &["a.example", "127.0.0.1"], rsa),
+        write("ed", &["a.example"], ed),
+        write("exact-ec", &["x.w.example"], ec),
+        write("wild-rsa", &["*.w.example"], rsa),
+    ];
+    let der = |name: &str| {
+        let file = folder.path().join(format!("{name}.pem"));
+        rustls::pki_types::pem::PemObject::from_pem_file(file).map(CertificateDer::into_owned).unwrap()
+    };
+    let up = Up::new(config(limits(), vec![listener(Some(settings(files)))]));
+    let (all, any): (&[&str], &[&str]) = (&["RSA", "ECDSA", "ED25519"], &["_RSA_", "_ECDSA_"]);
+    let (v12, v13) = (&rustls::version::TLS12, &rustls::version::TLS13);
+    let table = [
+        ("a.example", all, any, "ec"),
+        ("a.example", &["RSA"], any, "rsa"),
+        ("a.example", &["ECDSA"], any, "ec"),
+        ("a.example", &["ED25519"], any, "ed"),
+        ("A.Example", &["RSA"], any, "rsa"),
+        ("x.w.example", all, any, "exact-ec"),
+        ("x.w.example", &["ECDSA"], any, "exact-ec"),
+        ("x.w.example", &["RSA"], any, "wild-rsa"),
+        ("y.w.example", all, any, "wild-rsa"),
+        ("y.w.example", &["ECDSA"], any, ""),
+        ("127.0.0.1", all, any, "ec"),
+        ("127.0.0.1", &["RSA"], any, "rsa"),
+    ];
+    for (name, schemes, suites, expected) in table {
+        for version in [v12, v13] {
+            let client = choosy(&ca, version, schemes, suites);
+            let what = format!("{name} for {schemes:?} over {version:?}");
+            match client.connect(&up, name).await {
+                Ok(stream) => {
+                    let shown = stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned();
+                    assert!(shown == der(expected), "{what}: not {expected}");
+                }
+                Err(error) => assert!(expected.is_empty(), "{what}: {error}"),
+            }
+        }
+    }
+    // TLS 1.2 chooses by its suites too.
+    for (suites, expected) in [(&["_RSA_"][..], "rsa"), (&["_ECDSA_"], "ec")] {
+        assert!(choosy(&ca, v12, all, suites).shown(&up, "a.example").await == der(expected), "{suites:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_for_a_name_the_valid_one_is_used() {
+    let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
+    let good = write(&ca, folder.path(), "good", &["a.example"]);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let over = CertificateFiles { cert: folder.path().join("o.pem"), key: folder.path().join("o.key") };
+    std::fs::write(&over.key, key.serialize_pem()).unwrap();
+    std::fs::write(&over.cert, params.signed_by(&key, &ca).unwrap().pem()).unwrap();
+    let up = Up::new(config(limits(), vec![listener(Some(settings(vec![over, good])))]));
+    Client::new(&ca, &[]).shown(&up, "a.example").await;
+    Client::new(&ca, &[]).shown(&up, "a.example").await;
+}
+
 /// A server with TLS, and how to connect to it for HTTP/2.
 pub(super) fn up_with_h2(limits: Limits) -> (Up, impl AsyncFn(&Up) -> TlsStream<TcpStream>) {
     let (ca, folder) = (ca(), tempfile::tempdir().unwrap());
