@@ -26,5 +26,19 @@ def sign(claims: dict, secret: str) -> str:
     return signed + "." + base64url(mac)
 
 
+def main() -> int:
+    secret = os.environ.get("SEAWALL_TOKEN_KEY")
+    if len(sys.argv) != 2 or not secret:
+        print("usage: SEAWALL_TOKEN_KEY=... " + sys.argv[0] + " CLAIMS\n" + (__doc__ or ""), file=sys.stderr)
+        return 2
+    try:
+        claims = json.loads(sys.argv[1])
+    except ValueError as error:
+        print(f"the claims are not JSON: {error}", file=sys.stderr)
+        return 2
+    print(sign(claims, secret))
+    return 0
+
+
 if __name__ == "__main__":
-    print(sign(json.loads(sys.argv[1]), os.environ["SEAWALL_TOKEN_KEY"]))
+    sys.exit(main())

@@ -38,8 +38,8 @@ use crate::telemetry::{self, AccessLog, HotKeys, Metrics, Recorder};
 /// # Errors
 /// A configuration that is wrong, an address that is taken, a file that can't be read: nothing is started then.
 pub fn run(path: &Path) -> Result<ExitCode> {
-    let config = match config::load(path) {
-        Ok(config) => config,
+    let config::Loaded { config, remarks, .. } = match config::load_noting(path) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             use std::io::Write;
             let _ = writeln!(std::io::stderr(), "{errors}");
@@ -47,6 +47,9 @@ pub fn run(path: &Path) -> Result<ExitCode> {
         }
     };
     let _tracing = telemetry::tracing_init(&config.log)?;
+    for (place, remark) in &remarks {
+        tracing::warn!(%place, "{remark}");
+    }
     // Before anything listens, so that no signal is missed.
     let control = Control::start()?;
     let signals = control.handle().block_on(async { Signals::new() })?;

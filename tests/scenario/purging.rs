@@ -472,9 +472,12 @@ async fn the_command_line_purges() {
     };
     let done = run(&["--url", "http://test.example/a", "--tag", "x", "--tag", "y"]).await;
     assert!(done.status.success(), "{done:?}");
-    assert_eq!(String::from_utf8_lossy(&done.stdout), "purge 1: 3 selectors\n");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "purged 1 URL, 2 tags (sequence 1)\n");
     world.get("/a").await.assert_stored(200, "/a 2");
     let refused = run(&["--url", "http://no.example/a"]).await;
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("\"urls[0]\" has a host that no site has"));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr)
+            .contains("--url http://no.example/a has a host that no site serves")
+    );
 }

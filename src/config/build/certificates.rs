@@ -25,7 +25,7 @@ pub(super) fn pair(section: Section<'_>, cert_key: &str, key_key: &str) -> Optio
             None
         }
         Err(error) => {
-            section.error(key_key, format!("{} can not be used: {error}", shown(&files.key)));
+            section.error(key_key, format!("{} cannot be used: {error}", shown(&files.key)));
             None
         }
     }
@@ -43,7 +43,7 @@ fn said<T>(section: Section<'_>, key: &str, result: Result<T, String>) -> Option
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{} can not be read: {error}", shown(path)))?;
+    let text = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", shown(path)))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let chain = chain.map_err(|error| format!("{} is not PEM: {error}", shown(path)))?;
     if chain.is_empty() {
@@ -56,7 +56,7 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{} can not be read: {error}", shown(path)))?;
+    let text = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", shown(path)))?;
     // The error of the parser is left out: it may quote the file.
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| format!("{} holds no private key", shown(path)))
 }
