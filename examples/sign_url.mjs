@@ -5,7 +5,7 @@
 //     examples/sign_url.mjs '{"key": "2026-11", "exp": 1893456000, "path": "/private/report.pdf"}'
 
 import { createHmac } from "node:crypto";
-import process, { argv, env } from "node:process";
+import { argv, env, exit } from "node:process";
 import { fileURLToPath } from "node:url";
 
 const ORDER = ["key", "exp", "path", "prefix", "ip", "host", "nbf", "iat"];
@@ -17,23 +17,18 @@ export function sign(claims, secret) {
   return `${signed}.${mac}`;
 }
 
-function main() {
+if (argv[1] === fileURLToPath(import.meta.url)) {
   if (argv.length !== 3 || !env.SEAWALL_TOKEN_KEY) {
     console.error(`usage: SEAWALL_TOKEN_KEY=... ${argv[1]} CLAIMS`);
     console.error(`for example with the claims {"key": "2026-11", "exp": 1893456000, "path": "/private/report.pdf"}`);
-    return 2;
+    exit(2);
   }
   let claims;
   try {
     claims = JSON.parse(argv[2]);
   } catch (error) {
     console.error(`the claims are not JSON: ${error.message}`);
-    return 2;
+    exit(2);
   }
   console.log(sign(claims, env.SEAWALL_TOKEN_KEY));
-  return 0;
-}
-
-if (argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = main();
 }

@@ -26,19 +26,14 @@ def sign(claims: dict, secret: str) -> str:
     return signed + "." + base64url(mac)
 
 
-def main() -> int:
+if __name__ == "__main__":
     secret = os.environ.get("SEAWALL_TOKEN_KEY")
     if len(sys.argv) != 2 or not secret:
-        print("usage: SEAWALL_TOKEN_KEY=... " + sys.argv[0] + " CLAIMS\n" + (__doc__ or ""), file=sys.stderr)
-        return 2
+        print(f"usage: SEAWALL_TOKEN_KEY=... {sys.argv[0]} CLAIMS\n{__doc__}", file=sys.stderr)
+        sys.exit(2)
     try:
         claims = json.loads(sys.argv[1])
     except ValueError as error:
         print(f"the claims are not JSON: {error}", file=sys.stderr)
-        return 2
+        sys.exit(2)
     print(sign(claims, secret))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -233,6 +233,13 @@ fn a_rule_that_another_covers_and_a_disk_that_is_too_small_are_remarked_on() {
         said,
         [r#"e.toml:12: rule "/a/b" of site "a.example" never matches: rule "/a/*" comes first"#]
     );
+    for path in ["/dev/null", "/dev/null/below"] {
+        let text = format!("{BASE}[cache.disk]\npath = \"{path}\"\ncapacity = \"1MiB\"\n");
+        let remarks = load_with(&text, "e.toml", environment(&[]), NOT_YET).unwrap().remarks;
+        let [(place, message)] = remarks.as_slice() else { panic!("{remarks:?}") };
+        assert_eq!(place.line(), Some(10), "{path}");
+        assert!(message.contains("must be a folder, and \"/dev/null\" is a file"), "{message}");
+    }
     let text =
         format!("{BASE}[cache.disk]\npath = \"{}/new\"\ncapacity = \"900TiB\"\n", folder.path().display());
     let loaded = load_with(&text, "e.toml", environment(&[]), NOT_YET).unwrap();
