@@ -5,7 +5,7 @@
 //     examples/sign_url.mjs '{"key": "2026-11", "exp": 1893456000, "path": "/private/report.pdf"}'
 
 import { createHmac } from "node:crypto";
-import { argv, env } from "node:process";
+import { argv, env, exit } from "node:process";
 import { fileURLToPath } from "node:url";
 
 const ORDER = ["key", "exp", "path", "prefix", "ip", "host", "nbf", "iat"];
@@ -18,5 +18,17 @@ export function sign(claims, secret) {
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  console.log(sign(JSON.parse(argv[2]), env.SEAWALL_TOKEN_KEY));
+  if (argv.length !== 3 || !env.SEAWALL_TOKEN_KEY) {
+    console.error(`usage: SEAWALL_TOKEN_KEY=... ${argv[1]} CLAIMS`);
+    console.error(`for example with the claims {"key": "2026-11", "exp": 1893456000, "path": "/private/report.pdf"}`);
+    exit(2);
+  }
+  let claims;
+  try {
+    claims = JSON.parse(argv[2]);
+  } catch (error) {
+    console.error(`the claims are not JSON: ${error.message}`);
+    exit(2);
+  }
+  console.log(sign(claims, env.SEAWALL_TOKEN_KEY));
 }

@@ -27,4 +27,13 @@ def sign(claims: dict, secret: str) -> str:
 
 
 if __name__ == "__main__":
-    print(sign(json.loads(sys.argv[1]), os.environ["SEAWALL_TOKEN_KEY"]))
+    secret = os.environ.get("SEAWALL_TOKEN_KEY")
+    if len(sys.argv) != 2 or not secret:
+        print(f"usage: SEAWALL_TOKEN_KEY=... {sys.argv[0]} CLAIMS\n{__doc__}", file=sys.stderr)
+        sys.exit(2)
+    try:
+        claims = json.loads(sys.argv[1])
+    except ValueError as error:
+        print(f"the claims are not JSON: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(sign(claims, secret))

@@ -25,7 +25,7 @@ pub(super) fn purge(body: &[u8]) -> Result<Purge, BadPurge> {
             "sites" => purge.sites = strings(&name, value)?,
             "everything" => purge.everything = flag(&name, &value)?,
             "soft" => purge.soft = flag(&name, &value)?,
-            _ => return Err(bad(name, format!("is unknown; there are {PURGE}"))),
+            _ => return Err(bad(name, format!("is not a known field; the fields are {PURGE}"))),
         }
     }
     let Purge { urls, prefixes, tags, sites, everything, .. } = &purge;
@@ -33,7 +33,7 @@ pub(super) fn purge(body: &[u8]) -> Result<Purge, BadPurge> {
         return Err(bad("body", "names nothing: give urls, prefixes, tags, sites, or \"everything\": true"));
     }
     if [urls, prefixes, tags, sites].iter().map(|list| list.len()).sum::<usize>() > MAX_SELECTORS {
-        return Err(bad("body", format!("names more than {MAX_SELECTORS} things: send several")));
+        return Err(bad("body", format!("names more than {MAX_SELECTORS} things: send several requests")));
     }
     Ok(purge)
 }
@@ -47,7 +47,7 @@ pub(super) fn prefetch(body: &[u8], sites: &Sites) -> Result<Vec<Wanted>, BadPur
     for (name, value) in object(body)? {
         match name.as_str() {
             "urls" => urls = strings(&name, value)?,
-            _ => return Err(bad(name, "is unknown; there is urls")),
+            _ => return Err(bad(name, "is not a known field; the only one is urls")),
         }
     }
     if urls.is_empty() || urls.len() > MAX_URLS {
@@ -63,7 +63,7 @@ fn object(body: &[u8]) -> Result<serde_json::Map<String, Value>, BadPurge> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(bad("body", "must be a JSON object")),
-        Err(error) => Err(bad("body", format!("is no JSON: {error}"))),
+        Err(error) => Err(bad("body", format!("is not JSON: {error}"))),
     }
 }
 
@@ -108,16 +108,16 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (body, error) in [
-            ("", r#""body" is no JSON"#),
+            ("", r#""body" is not JSON"#),
             ("[]", r#""body" must be a JSON object"#),
             ("{}", r#""body" names nothing"#),
             (r#"{"soft":true}"#, r#""body" names nothing"#),
             (r#"{"everything":false,"urls":[]}"#, r#""body" names nothing"#),
             (r#"{"everything":1}"#, r#""everything" must be true or false"#),
-            (r#"{"url":["a"]}"#, r#""url" is unknown; there are urls"#),
+            (r#"{"url":["a"]}"#, r#""url" is not a known field; the fields are urls"#),
             (r#"{"tags":"a"}"#, r#""tags" must be a list of strings"#),
             (r#"{"tags":["a",1]}"#, r#""tags[1]" must be a string"#),
-            (r#"{"everything":true} x"#, r#""body" is no JSON"#),
+            (r#"{"everything":true} x"#, r#""body" is not JSON"#),
         ] {
             let said = purge(body.as_bytes()).unwrap_err().to_string();
             assert!(said.starts_with(error), "{body}: {said}");
@@ -128,8 +128,8 @@ mod tests {
         for (body, error) in [
             ("{}", r#""urls" must have 1 to 10000 URLs"#),
             (r#"{"urls":["x"]}"#, r#""urls[0]" must be a URL"#),
-            (r#"{"urls":["http://unknown/"]}"#, r#""urls[0]" has a host that no site has"#),
-            (r#"{"urls":[],"n":1}"#, r#""n" is unknown"#),
+            (r#"{"urls":["http://unknown/"]}"#, r#""urls[0]" has a host that no site serves"#),
+            (r#"{"urls":[],"n":1}"#, r#""n" is not a known field"#),
         ] {
             let said = prefetch(body.as_bytes(), &sites).unwrap_err().to_string();
             assert!(said.starts_with(error), "{body}: {said}");

@@ -149,9 +149,10 @@ async fn look(route: Route, query: &str, state: &AdminState, now: Time) -> Answe
         Route::Objects => objects(query, state).await,
         Route::Prefetched(id) => match state.prefetcher.progress(id) {
             Some(progress) => json_reply(StatusCode::OK, &progress),
-            None => {
-                json_reply(StatusCode::NOT_FOUND, &json!({ "error": "no job of this number is remembered" }))
-            }
+            None => json_reply(
+                StatusCode::NOT_FOUND,
+                &json!({ "error": "no job has this number, or it was too long ago" }),
+            ),
         },
         Route::Index | Route::Purge | Route::Prefetch => {
             reply(StatusCode::OK, HTML, index::page(&state.server_name))
@@ -193,7 +194,7 @@ async fn objects(query: &str, state: &AdminState) -> Answer {
         return bad("is missing: /objects?url=https%3A%2F%2Fhost%2Fpath");
     };
     let Ok(url) = percent_encoding::percent_decode_str(url).decode_utf8() else {
-        return bad("is no UTF-8");
+        return bad("is not UTF-8");
     };
     match inspect::cached(&url, &state.edge).await {
         Ok(cached) => json_reply(StatusCode::OK, &cached),

@@ -237,7 +237,7 @@ mod tests {
             ("GET", "/objects?url=http%3A%2F%2Fa.example%2Fx", 200, "application/json", "\"objects\":[]"),
             ("GET", "/objects", 400, "application/json", "\"field\":\"url\""),
             ("GET", "/objects?url=%ff", 400, "application/json", "UTF-8"),
-            ("GET", "/prefetch/1", 404, "application/json", "no job"),
+            ("GET", "/prefetch/1", 404, "application/json", "no job has this number"),
             ("GET", "/prefetch/x", 404, "text/plain", "no_such_path"),
             ("GET", "/nothing", 404, "text/plain", "404 Not Found: no_such_path\n"),
             ("GET", "/healthz/", 404, "text/plain", "no_such_path"),
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(status, 400);
         assert_eq!(
             body,
-            "{\"error\":\"\\\"urls[0]\\\" has a host that no site has\",\"field\":\"urls[0]\"}\n"
+            "{\"error\":\"\\\"urls[0]\\\" has a host that no site serves\",\"field\":\"urls[0]\"}\n"
         );
         assert_eq!(admin.state.edge.store.purge_head(), 1, "all or nothing");
         let (status, _, body) = admin.post("/purge", &format!("{{\"tags\":[\"{}\"]}}", "x".repeat(1 << 20)));

@@ -52,24 +52,22 @@ pub fn check(
 /// What is allowed and yet seldom meant.
 fn remarks(loaded: &Loaded) -> Vec<String> {
     let config = &loaded.config;
-    let mut warnings: Vec<String> = loaded
-        .literal_secrets
-        .iter()
-        .map(|(key, place)| {
-            format!("{place}: \"{key}\" is a secret in the file; \"${{NAME}}\" or \"file:PATH\" keep it out")
-        })
-        .collect();
+    let placed = loaded.remarks.iter().map(|(place, message)| format!("{place}: {message}"));
+    let secrets = loaded.literal_secrets.iter().map(|(key, place)| {
+        format!("{place}: \"{key}\" is a secret in the file; \"${{NAME}}\" or \"file:PATH\" keep it out")
+    });
+    let mut warnings: Vec<String> = placed.chain(secrets).collect();
     for pool in config.pools.iter().filter(|pool| !pool.tls.verify) {
-        warnings.push(format!("pool \"{}\" takes any certificate (tls.verify is false)", pool.name));
+        warnings.push(format!("pool \"{}\" accepts any certificate: tls.verify is false", pool.name));
     }
     config.pools.iter().for_each(|pool| about_s3(pool, &mut warnings));
     for (i, pool) in config.pools.iter().enumerate() {
         if !config.sites.iter().flat_map(routes).any(|route| route.pool.0 == i) {
-            warnings.push(format!("pool \"{}\" is used by no site", pool.name));
+            warnings.push(format!("no site uses pool \"{}\"", pool.name));
         }
     }
     for network in config.server.trusted_proxies.iter().filter(|network| network.prefix_len() == 0) {
-        warnings.push(format!("server.trusted_proxies has {network}: anybody may say who they are"));
+        warnings.push(format!("server.trusted_proxies has {network}: every client may claim any address"));
     }
     config.sites.iter().for_each(|site| about_site(site, &mut warnings));
     about_listeners(config, &mut warnings);
@@ -79,19 +77,11 @@ fn remarks(loaded: &Loaded) -> Vec<String> {
 fn about_site(site: &Site, warnings: &mut Vec<String>) {
     let wild = site.hosts.iter().find(|host| !matches!(host, HostPattern::Exact(_)));
     if let Some(host) = wild.filter(|_| site.settings.signed.is_empty()) {
-        warnings.push(format!("site \"{}\" is public for any host of {}", site.name, words::host(host)));
-    }
-    for (i, rule) in site.rules.iter().enumerate() {
-        let before = site.rules.iter().take(i);
-        let mut hiding = before.filter(|other| {
-            let all = matches!(other.path.as_str(), "*" | "/*");
-            all || other.path == rule.path
-        });
-        if let Some(other) = hiding.next() {
-            let (path, other) = (rule.path.as_str(), other.path.as_str());
-            warnings
-                .push(format!("site \"{}\": rule {path} is never reached, {other} comes first", site.name));
-        }
+        warnings.push(format!(
+            "site \"{}\" is public under every host that matches {}",
+            site.name,
+            words::host(host)
+        ));
     }
 }
 
@@ -121,7 +111,7 @@ fn about_listeners(config: &Config, warnings: &mut Vec<String>) {
     let self_signed = config.listeners.iter().filter(|l| l.tls.as_ref().is_some_and(|tls| tls.self_signed));
     for listener in self_signed {
         let address = words::address(&listener.address);
-        warnings.push(format!("listener {address} makes its own certificate, which no client trusts"));
+        warnings.push(format!("listener {address} makes its own certificate, and no client trusts it"));
     }
     if config.log.access == AccessLog::Off && config.log.sample < 1.0 {
         warnings.push("log.sample has no effect: log.access is off".to_owned());

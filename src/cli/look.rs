@@ -111,21 +111,22 @@ pub fn status(args: &StatusArgs, out: &mut impl Write) -> anyhow::Result<ExitCod
 
 /// The few numbers that one wants first.
 fn figures(text: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    let sum = |name: &str, labels: &[(&str, &str)]| -> f64 {
-        samples(text, name).filter(|(found, _)| has_all(found, labels)).map(|(_, value)| value).sum()
+    let sum = |name: &str, labels: &[(&str, &str)]| -> u64 {
+        let fitting = samples(text, name).filter(|(found, _)| has_all(found, labels));
+        fitting.map(|(_, value)| value as u64).sum()
     };
     let build = samples(text, "seawall_build_info").next();
     let version = build.and_then(|(labels, _)| labels.split("version=\"").nth(1)?.split('"').next());
-    let up = std::time::Duration::from_secs(sum("seawall_uptime_seconds", &[]) as u64);
+    let up = std::time::Duration::from_secs(sum("seawall_uptime_seconds", &[]));
     writeln!(out, "version {}, up for {}", version.unwrap_or("unknown"), crate::config::show_duration(up))?;
     let outcomes = ["hit", "stale", "revalidated", "miss", "pass", "edge"];
     let counts = outcomes.map(|outcome| sum("seawall_requests_total", &[("outcome", outcome)]));
     let told: Vec<String> = outcomes.iter().zip(counts).map(|(word, n)| format!("{n} {word}")).collect();
-    writeln!(out, "requests: {} ({})", counts.iter().sum::<f64>(), told.join(", "))?;
+    writeln!(out, "requests: {} ({})", counts.iter().sum::<u64>(), told.join(", "))?;
     let refused = sum("seawall_refusals_total", &[]);
     writeln!(out, "refused: {refused}; in flight: {}", sum("seawall_requests_in_flight", &[]))?;
     for tier in ["memory", "disk"] {
-        let of = |name: &str| sum(name, &[("tier", tier)]) as u64;
+        let of = |name: &str| sum(name, &[("tier", tier)]);
         let capacity = of("seawall_cache_capacity_bytes");
         if let Some(share) = of("seawall_cache_bytes").saturating_mul(100).checked_div(capacity) {
             let (bytes, entries) = (of("seawall_cache_bytes"), of("seawall_cache_entries"));

@@ -33,8 +33,8 @@ pub fn run(path: &Path) -> Result<ExitCode> {
     // First of all, so that no signal is missed, and none ends the process by itself.
     let control = Control::start()?;
     let signals = control.handle().block_on(async { Signals::new() })?;
-    let config = match config::load(path) {
-        Ok(config) => config,
+    let config::Loaded { config, remarks, .. } = match config::load_noting(path) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             use std::io::Write;
             let _ = writeln!(std::io::stderr(), "{errors}");
@@ -45,6 +45,9 @@ pub fn run(path: &Path) -> Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, config = %path.display(), threads = config.server.threads, "starting");
     descriptors::raise(config.server.limits.connections);
+    for (place, remark) in &remarks {
+        tracing::warn!(%place, "{remark}");
+    }
     let running = start_on(control, config, Clock::system())?;
     for bound in running.server.addresses() {
         tracing::info!(address = %bound.to, tls = bound.tls, "listening");

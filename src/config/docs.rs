@@ -1,4 +1,4 @@
-//! The tables of docs/configuration.md, made from the schema so that page and code can not drift apart.
+//! The tables of docs/configuration.md, made from the schema so that page and code cannot drift apart.
 
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ pub fn reference() -> String {
 fn table(page: &mut String, table: &'static Table, path: &str, shown: &str) {
     let supported = || table.keys.iter().filter(|key| !is_refused(&join(path, key.name)));
     if !shown.is_empty() {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = write!(page, "### `{shown}`\n\n| key | value | default | meaning |\n|---|---|---|---|\n");
         for key in supported() {
             row(page, key, path);

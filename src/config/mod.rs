@@ -7,6 +7,7 @@
 mod build;
 mod docs;
 mod error;
+mod foreign;
 #[rustfmt::skip] // a table: one line, one key
 mod keys;
 mod node;
@@ -23,7 +24,7 @@ mod walk;
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub struct Loaded {
     pub config: Config,
     /// Secrets written in the file itself, by key path and place.
     pub literal_secrets: Vec<(String, Place)>,
+    /// What is allowed and yet seldom meant, with its place.
+    pub remarks: Vec<(Place, String)>,
 }
 
 /// Reads a file and this process's environment. Relative paths in either start from the file's folder.
@@ -101,16 +104,40 @@ fn load_with(
     let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
     let (mut root, mut errors) = source::read(text, &file, &env)?;
 
-    let mut walk = Walk { env: &env, folder, not_yet, errors: Vec::new(), literal_secrets: Vec::new() };
+    let mut walk = Walk {
+        env: &env,
+        folder,
+        not_yet,
+        errors: Vec::new(),
+        misnamed: BTreeSet::new(),
+        literal_secrets: Vec::new(),
+    };
     walk.table(&mut root, &ROOT);
     errors.append(&mut walk.errors);
 
-    let cx = Context { folder, errors: RefCell::new(errors) };
+    let remarks = RefCell::new(ignored_variables(&env));
+    let cx = Context { folder, errors: RefCell::new(errors), remarks, misnamed: walk.misnamed };
     let config = build::config(Section::new(&cx, &ROOT, &root));
     match cx.errors.into_inner() {
-        errors if errors.is_empty() => Ok(Loaded { config, literal_secrets: walk.literal_secrets }),
+        errors if errors.is_empty() => {
+            Ok(Loaded { config, literal_secrets: walk.literal_secrets, remarks: cx.remarks.into_inner() })
+        }
         errors => Err(ConfigErrors::new(errors)),
     }
+}
+
+/// Variables that are no settings and look as if they were meant for one.
+fn ignored_variables(env: &BTreeMap<String, String>) -> Vec<(Place, String)> {
+    let meant = env.keys().filter_map(|name| Some((name, source::meant_variable(name)?)));
+    meant
+        .map(|(name, meant)| {
+            let place = Place::Variable(name.as_str().into());
+            (
+                place,
+                format!("this variable is not read; a setting has two underscores between levels: {meant}"),
+            )
+        })
+        .collect()
 }
 
 fn read_file(path: &Path) -> std::io::Result<String> {

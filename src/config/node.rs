@@ -93,7 +93,7 @@ impl Node {
     /// How a message shows the value.
     pub fn shown(&self) -> String {
         if let Some(source) = &self.taken_from {
-            return format!("what {source} holds");
+            return format!("the value of {source}");
         }
         match &self.value {
             Value::Flag(flag) => flag.to_string(),
@@ -149,7 +149,7 @@ mod tests {
         let mut node = node(Place::File("f".into()), Value::Text("hunter2".to_owned()));
         assert_eq!(node.shown(), "\"hunter2\"");
         node.taken_from = Some("${X}".to_owned());
-        assert_eq!(node.shown(), "what ${X} holds");
+        assert_eq!(node.shown(), "the value of ${X}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What `edge.toml` may say but this build can not do: refused, never ignored. Lifting an entry is deleting its line.
+//! What `edge.toml` may say but this build cannot do: refused, never ignored. Lifting an entry is deleting its line.
 
 use super::node::{Node, Value};
 

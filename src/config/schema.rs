@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::error::nearest;
 use super::node::Node;
-use super::units::{parse_duration, parse_size, show_duration, show_size};
+use super::units::{meant_duration, meant_size, parse_duration, parse_size, show_duration, show_size};
 
 /// A table of `edge.toml`.
 #[derive(Debug)]
@@ -66,6 +67,16 @@ impl Table {
         self.keys.iter().find(|key| key.name == name)
     }
 
+    /// How one of them is written inline: `{ url = "…" }`, with the keys it must have, the first of them with this text.
+    pub fn inline(&self, text: Option<&str>) -> String {
+        let mut text = text.map_or_else(|| "\"…\"".to_owned(), super::node::quoted);
+        let required = self.keys.iter().filter(|key| matches!(key.default, Default::Required));
+        let entries: Vec<String> = required
+            .map(|key| format!("{} = {}", key.name, std::mem::replace(&mut text, "\"…\"".to_owned())))
+            .collect();
+        format!("{{ {} }}", entries.join(", "))
+    }
+
     /// `pool "photos"`, or `pool` when it has no name.
     pub fn name_of(&self, node: &Node) -> String {
         let label = self.label.and_then(|key| node.get(key));
@@ -99,6 +110,29 @@ impl Kind {
             }
             Kind::List(_) | Kind::Tables(_) => node.list().is_some(),
             Kind::Table(_) | Kind::Map(_) => node.table().is_some(),
+        }
+    }
+
+    /// The value of this kind that was probably meant by one that is none, as it is to be written.
+    pub fn meant(&self, node: &Node) -> Option<String> {
+        let text = match node.int() {
+            Some(number) => number.to_string(),
+            None => node.text()?.to_owned(),
+        };
+        match self {
+            Kind::Duration(min, max) => {
+                let meant = meant_duration(&text)?;
+                let fits = meant >= Duration::from_millis(*min) && meant <= Duration::from_millis(*max);
+                fits.then(|| show_duration(meant))
+            }
+            Kind::Size(min, max) => {
+                let meant = meant_size(&text)?;
+                (meant >= *min && meant <= *max && parse_size(&text) != Some(meant)).then(|| show_size(meant))
+            }
+            // Of a short word each other one is near.
+            Kind::Word(words) => nearest(&text, words.iter().copied()).filter(|_| text.len() > 3),
+            Kind::Or(words, other) => nearest(&text, words.iter().copied()).or_else(|| other.meant(node)),
+            _ => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! the configuration is thrown away as soon as there is an error.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use super::walk::{default_of, join};
 pub(super) struct Context<'a> {
     pub folder: &'a Path,
     pub errors: RefCell<Vec<ConfigError>>,
+    /// What is allowed and yet seldom meant.
+    pub remarks: RefCell<Vec<(Place, String)>>,
+    /// Tables of the file that somebody has probably misnamed.
+    pub misnamed: BTreeSet<String>,
 }
 
 impl Context<'_> {
@@ -28,6 +33,12 @@ impl Context<'_> {
     pub fn nearest(&self, place: &Place, key: &str, message: impl Into<String>, nearest: Option<String>) {
         let (place, key, message) = (place.clone(), key.to_owned(), message.into());
         self.errors.borrow_mut().push(ConfigError { place, key, message, expected: None, nearest });
+    }
+
+    /// Whether the pools could be read: else each site would name an unknown one.
+    pub fn pools_are_known(&self) -> bool {
+        let broken = self.errors.borrow().iter().any(|error| error.key == "pool");
+        !broken && !self.misnamed.contains("pool")
     }
 
     /// A path as written, from the configuration file's folder.
@@ -87,6 +98,12 @@ impl<'a> Section<'a> {
             Some(node) => self.cx.nearest(&node.place, &node.path, message, nearest),
             None => self.cx.nearest(&self.anchor.place, &join(&self.anchor.path, key), message, nearest),
         }
+    }
+
+    /// Remarks on a key, or on the table when the key is not written.
+    pub fn remark(&self, key: &str, message: impl Into<String>) {
+        let place = self.node(key).map_or(&self.anchor.place, |node| &node.place);
+        self.cx.remarks.borrow_mut().push((place.clone(), message.into()));
     }
 
     /// How a message shows the value of a key that was written.

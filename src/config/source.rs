@@ -14,7 +14,7 @@ use toml_edit::{Document, Item, TableLike, Value as Toml};
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::keys::ROOT;
 use super::node::{Node, Value};
-use super::schema::kind_at;
+use super::schema::{Kind, kind_at};
 
 /// Variables that begin so and hold a `__` are settings; others (`SEAWALL_TOKEN_KEY`, what Kubernetes injects) are not.
 const PREFIX: &str = "SEAWALL_";
@@ -98,7 +98,16 @@ pub(super) fn read(
     let mut spots = Spots::new(Arc::clone(file), text);
     let document = Document::parse(text).map_err(|error| {
         let place = error.span().map_or(Place::File(Arc::clone(file)), |span| spots.place(text, span.start));
-        whole(place, format!("not TOML: {}", error.message().replace('\n', ", ")))
+        let key = error.span().and_then(|span| text.get(span)).map(str::trim).filter(|key| !key.is_empty());
+        whole(
+            place,
+            match key.filter(|_| error.message().starts_with("duplicate key")) {
+                Some(key) => {
+                    format!("{} is defined twice", super::node::quoted(key.trim_matches(['[', ']', '"'])))
+                }
+                None => format!("not TOML: {}", error.message().replace('\n', ", ")),
+            },
+        )
     })?;
     let mut walk = FileWalk { text, spots: &mut spots, path: Vec::new() };
     let dict = walk.table(document.as_table());
@@ -130,6 +139,41 @@ pub(super) fn literal(text: &str, place: &Place, path: &str) -> Option<Node> {
     let mut node = merge.node(plain(&value), place, true);
     node.path = path.to_owned();
     Some(node)
+}
+
+/// The variable that one with single underscores was probably meant for: `SEAWALL_CACHE__MEMORY__CAPACITY` for
+/// `SEAWALL_CACHE_MEMORY_CAPACITY`. None for the names of secrets: `SEAWALL_ADMIN_TOKEN` is a good name for one.
+pub(super) fn meant_variable(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(PREFIX).filter(|rest| !rest.contains(LEVEL))?;
+    let parts: Vec<String> = rest.split('_').take(DEEPEST).map(str::to_ascii_lowercase).collect();
+    let path = spelled(&parts, &|path| kind_at(&ROOT, path))?;
+    let secret = matches!(kind_at(&ROOT, &path), Some(Kind::Secret));
+    (path.len() > 1 && !secret).then(|| format!("{PREFIX}{}", path.join(LEVEL).to_ascii_uppercase()))
+}
+
+/// Joins parts of names so that they are the path of a key: `stale`, `if`, `error` are one name.
+fn spelled(parts: &[String], kind_of: &dyn Fn(&[String]) -> Option<&'static Kind>) -> Option<Path> {
+    fn descend(
+        path: &mut Path,
+        parts: &[String],
+        kind_of: &dyn Fn(&[String]) -> Option<&'static Kind>,
+    ) -> bool {
+        if parts.is_empty() {
+            return kind_of(path).is_some_and(|kind| !matches!(kind, Kind::Table(_) | Kind::Tables(_)));
+        }
+        (1..=parts.len()).any(|taken| {
+            let name = parts[..taken].join("_");
+            let is_index = name.bytes().all(|b| b.is_ascii_digit()) && !path.is_empty();
+            path.push(name);
+            let found = (is_index || kind_of(path).is_some()) && descend(path, &parts[taken..], kind_of);
+            if !found {
+                path.pop();
+            }
+            found
+        })
+    }
+    let mut path = Path::new();
+    descend(&mut path, parts, kind_of).then_some(path)
 }
 
 fn variable(name: &str, raw: &str) -> Option<Variable> {

@@ -3,10 +3,11 @@
 //! It also puts in place what `${NAME}` and `file:PATH` stand for. What it finds wrong it marks [`Value::Broken`], so
 //! that one mistake is said once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place, nearest};
+use super::foreign;
 use super::node::{Node, Value};
 use super::not_yet::{Refused, refused};
 use super::schema::{Default, Key, Kind, Table};
@@ -22,6 +23,8 @@ pub(super) struct Walk<'a> {
     pub folder: &'a Path,
     pub not_yet: &'a [(&'static str, Refused)],
     pub errors: Vec<ConfigError>,
+    /// Tables of the file that an unknown key was probably meant for: that they are missing is no second mistake.
+    pub misnamed: BTreeSet<String>,
     /// Secrets that stand in the file itself: their key paths and places.
     pub literal_secrets: Vec<(String, Place)>,
 }
@@ -51,12 +54,17 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, node: &Node, table: &Table, name: &str) {
+        let nearest =
+            foreign::our_word(name, table).or_else(|| nearest(name, table.keys.iter().map(|key| key.name)));
+        if !node.path.contains('.') {
+            self.misnamed.extend(nearest.clone());
+        }
         self.errors.push(ConfigError {
             place: node.place.clone(),
             key: node.path.clone(),
             message: format!("unknown key {}", super::node::quoted(&node.path)),
             expected: None,
-            nearest: nearest(name, table.keys.iter().map(|key| key.name)),
+            nearest,
         });
     }
 
@@ -118,26 +126,25 @@ impl Walk<'_> {
     }
 
     fn kind(&mut self, node: &mut Node, kind: &'static Kind) {
-        if !kind.accepts(node) {
-            let shown = match kind {
-                Kind::Secret => "something else".to_owned(),
-                _ => node.shown(),
-            };
-            let expected = match refused(self.not_yet, &node.path) {
-                Some(Refused::Words(words)) => kind.expected_without(words),
-                _ => kind.expected(),
-            };
-            self.errors.push(ConfigError {
-                place: node.place.clone(),
-                key: node.path.clone(),
-                message: format!("\"{}\" must be {expected}, not {shown}", node.path),
-                expected: Some(expected),
-                nearest: None,
-            });
-            node.value = Value::Broken;
+        if kind.accepts(node) {
+            self.inside(node, kind);
             return;
         }
-        self.inside(node, kind);
+        let expected = match refused(self.not_yet, &node.path) {
+            Some(Refused::Words(words)) => kind.expected_without(words),
+            _ => kind.expected(),
+        };
+        let path = &node.path;
+        let message = match kind {
+            Kind::Secret => format!("\"{path}\" must be {expected}"),
+            Kind::Tables(table) => not_tables(node, table),
+            _ => format!("\"{path}\" must be {expected}, not {}", node.shown()),
+        };
+        // What was taken from elsewhere is not repeated, nor is what it may have meant.
+        let nearest = kind.meant(node).filter(|_| node.taken_from.is_none());
+        let (place, key) = (node.place.clone(), path.clone());
+        self.errors.push(ConfigError { place, key, message, expected: Some(expected), nearest });
+        node.value = Value::Broken;
     }
 
     fn inside(&mut self, node: &mut Node, kind: &'static Kind) {
@@ -153,8 +160,7 @@ impl Walk<'_> {
             (Kind::Tables(table), Value::List(items)) => {
                 for item in items {
                     if item.table().is_none() {
-                        let message =
-                            format!("\"{}\" must be a list of tables, not hold {}", item.path, item.shown());
+                        let message = not_tables(item, table);
                         self.error(item, message);
                         item.value = Value::Broken;
                     } else {
@@ -171,26 +177,19 @@ impl Walk<'_> {
         }
     }
 
-    /// Replaces `${NAME}` and `file:PATH` by what they stand for. False when they stand for nothing.
+    /// Replaces `${NAME}`, wherever it is in the text, and `file:PATH` by what they stand for. False when they stand for
+    /// nothing.
     fn taken(&mut self, node: &mut Node, kind: &Kind) -> bool {
         let Some(text) = node.text().map(str::to_owned) else { return true };
-        let taken = if let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
-            match self.env.get(name) {
-                Some(value) => Ok(value.clone()),
-                None => {
-                    Err(format!("\"{}\" is taken from {text}, which the environment does not set", node.path))
-                }
-            }
-        } else if let Some(path) = text.strip_prefix("file:").filter(|_| !matches!(kind, Kind::Path)) {
-            read_text(&self.folder.join(path))
-                .map_err(|why| format!("\"{}\" is taken from {text}: {why}", node.path))
-        } else {
-            return true;
+        let taken = match text.strip_prefix("file:").filter(|_| !matches!(kind, Kind::Path)) {
+            Some(path) => self.replaced(path).and_then(|path| read_text(&self.folder.join(path))),
+            None if text.contains("${") => self.replaced(&text),
+            None => return true,
         };
         match taken {
             // An empty secret would quietly be none at all.
             Ok(value) if value.is_empty() && matches!(kind, Kind::Secret) => {
-                self.error(node, format!("\"{}\" is taken from {text}, which is empty", node.path));
+                self.error(node, format!("\"{}\" takes its value from {text}, which is empty", node.path));
                 false
             }
             Ok(value) => {
@@ -198,22 +197,79 @@ impl Walk<'_> {
                 node.taken_from = Some(text);
                 true
             }
-            Err(message) => {
-                self.error(node, message);
+            Err(why) => {
+                // The text may be part of a secret, so only a name or a path is repeated.
+                self.error(node, format!("\"{}\" {why}", node.path));
                 false
             }
         }
+    }
+
+    /// A text with each `${NAME}` replaced; `$${` is a plain `${`.
+    fn replaced(&self, text: &str) -> Result<String, String> {
+        let mut whole = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let (before, from) = rest.split_at(at);
+            let inner = &from["${".len()..];
+            if let Some(before) = before.strip_suffix('$') {
+                whole.push_str(before);
+                whole.push_str("${");
+                rest = inner;
+                continue;
+            }
+            let name = inner.split_once('}').filter(|(name, _)| is_variable_name(name));
+            let Some((name, after)) = name else {
+                return Err(
+                    "has a \"${\" that no name and no \"}\" follow; a plain \"${\" is written \"$${\""
+                        .to_owned(),
+                );
+            };
+            let value = self.env.get(name).ok_or_else(|| {
+                format!("takes its value from ${{{name}}}, which is not set in the environment")
+            })?;
+            whole.push_str(before);
+            whole.push_str(value);
+            rest = after;
+        }
+        whole.push_str(rest);
+        Ok(whole)
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// What is said of something that stands where a list of tables should.
+fn not_tables(node: &Node, table: &Table) -> String {
+    let (path, name) = (&node.path, node.path.rsplit('.').next().unwrap_or_default());
+    // A text is most likely the value of the key that each table must have.
+    let inline = table.inline(node.text().filter(|_| node.taken_from.is_none()));
+    match &node.value {
+        Value::Table(_) if !path.contains('.') => {
+            format!("\"{path}\" is a list of tables: write [[{path}]], not [{path}]")
+        }
+        Value::Table(_) => {
+            format!("\"{path}\" is a list of tables: write [[{path}]], or {name} = [{inline}]")
+        }
+        _ => format!("\"{path}\" is a list of tables: write {name} = [{inline}]"),
     }
 }
 
 fn read_text(path: &PathBuf) -> Result<String, String> {
     use std::io::Read;
 
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let failed = |why: &dyn std::fmt::Display| {
+        format!("takes its value from {}: {why}", super::node::quoted(&path.to_string_lossy()))
+    };
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let mut text = String::new();
-    file.take(LARGEST_TEXT + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    file.take(LARGEST_TEXT + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
     if text.len() as u64 > LARGEST_TEXT {
-        return Err("larger than 64KiB".to_owned());
+        return Err(failed(&"larger than 64KiB"));
     }
     let end = text.trim_end_matches(['\n', '\r']).len();
     text.truncate(end);

@@ -61,8 +61,9 @@ pub fn in_text(file: &str, text: &str, program: &str, subcommands: &[String]) ->
             }
             let opening = line[..start].chars().next_back();
             let in_code = opening == Some('`') && after.contains('`');
+            let in_span = line[..start].matches('`').count() % 2 == 1;
             let end =
-                Ends { backtick: in_code, parenthesis: opening == Some('('), quote: file.ends_with(".rs") };
+                Ends { backtick: in_span, parenthesis: opening == Some('('), quote: file.ends_with(".rs") };
             let arguments = words(&continued(&lines[number..], after), end);
             let Some(first) = arguments.first() else { continue };
             let (env, begins) = before(&line[..start]);
@@ -120,7 +121,7 @@ fn words(text: &str, ends: Ends) -> Vec<String> {
     for c in text.chars() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (None, '`') if ends.backtick => break,
+            (_, '`') if ends.backtick => break,
             (None, ')') if ends.parenthesis => break,
             (None, '"') if ends.quote => break,
             (None, '|' | '>' | ';' | '&' | '<') => break,
@@ -169,6 +170,7 @@ fn commands_are_found_as_people_write_them() {
         ("$ A=1 seawall serve", &[&["serve"]]),
         ("$ seawall completions bash > /etc/x", &[&["completions", "bash"]]),
         ("u seawall - \"the edge\"", &[]),
+        ("with `--cmd '/bin/seawall check a'`, or `-x`", &[&["check", "a"]]),
         ("docker build -t seawall .", &[]),
         ("the seawall that the sea made", &[]),
         ("`systemctl status seawall` shows it", &[]),

@@ -63,6 +63,23 @@ fn every_program_of_the_repository_is_there() {
     assert!(seen > 10 && missing.is_empty(), "of {seen}:\n{}", missing.join("\n"));
 }
 
+/// Without arguments, and with claims that are none, the signers say how they are used; no traceback.
+#[test]
+fn the_signers_explain_themselves() {
+    for (program, file) in [("python3", "sign_url.py"), ("node", "sign_url.mjs")] {
+        for arguments in [&[][..], &["{"]] {
+            let mut command = std::process::Command::new(program);
+            command.arg(Path::new(ROOT).join("examples").join(file)).args(arguments);
+            // Who has no Node can still run the tests.
+            let Ok(output) = command.env("SEAWALL_TOKEN_KEY", "a secret").output() else { continue };
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{file} {arguments:?}: {said}");
+            let expected = if arguments.is_empty() { "usage: " } else { "the claims are not JSON" };
+            assert!(said.starts_with(expected), "{file} {arguments:?}: {said}");
+        }
+    }
+}
+
 /// `cargo run --example demo`, `cargo test --test scenario`, `cargo bench --bench trace`: the targets are there.
 #[test]
 fn every_cargo_target_is_there() {

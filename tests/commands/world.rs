@@ -1,6 +1,7 @@
 //! What the commands of the documents need: a folder with README.md's configuration, and an edge that runs by it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -14,6 +15,8 @@ const SECRET: &str = "it is the wave that breaks, not the wall";
 /// A folder, and an edge that has been started in it.
 pub struct World {
     folder: tempfile::TempDir,
+    /// Where the pool's member is.
+    origin: SocketAddr,
     edge: Edge,
 }
 
@@ -41,8 +44,10 @@ impl World {
         std::fs::write(at("tls/privkey.pem"), pair.signing_key.serialize_pem()).unwrap();
         std::fs::write(at("secrets/token-key"), SECRET).unwrap();
         std::fs::write(at("edge.toml"), configuration()).unwrap();
-        let edge = Edge::start(command(folder.path()).args(["serve", "edge.toml"]));
-        Self { folder, edge }
+        std::fs::write(at("urls.txt"), "https://photos.example.com/a.jpg\n").unwrap();
+        let origin = origin();
+        let edge = Edge::start(command(folder.path(), origin).args(["serve", "edge.toml"]));
+        Self { folder, origin, edge }
     }
 
     /// Runs a command, or says what is wrong with it.
@@ -64,7 +69,7 @@ impl World {
             }
         }
         self.towards_the_edge(&mut arguments);
-        let mut process = command(self.folder.path());
+        let mut process = self.command();
         process.args(&arguments).envs(found.env.iter().cloned());
         if arguments[0] == "serve" {
             return Edge::start(&mut process).stop();
@@ -76,8 +81,12 @@ impl World {
         }
     }
 
+    fn command(&self) -> Command {
+        command(self.folder.path(), self.origin)
+    }
+
     fn known(&self, subcommand: &str) -> Result<(), String> {
-        let help = command(self.folder.path()).args([subcommand, "--help"]).output();
+        let help = self.command().args([subcommand, "--help"]).output();
         match help.is_ok_and(|output| output.status.success()) {
             true => Ok(()),
             false => Err("there is no such subcommand".to_owned()),
@@ -86,7 +95,7 @@ impl World {
 
     /// What talks to a running edge talks to ours, whichever it names.
     fn towards_the_edge(&self, arguments: &mut Vec<String>) {
-        let help = command(self.folder.path()).args([&arguments[0], "--help"]).output().unwrap();
+        let help = self.command().args([&arguments[0], "--help"]).output().unwrap();
         if !String::from_utf8_lossy(&help.stdout).contains("--admin") {
             return;
         }
@@ -133,20 +142,38 @@ fn admin_address(log: ChildStderr) -> (String, BufReader<ChildStderr>) {
 }
 
 /// The binary, in the folder, with free ports and nobody else's network.
-fn command(folder: &Path) -> Command {
+fn command(folder: &Path, origin: SocketAddr) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
     command.current_dir(folder).envs([
         ("SEAWALL_LISTENER__0__ADDRESS", "127.0.0.1:0"),
         ("SEAWALL_LISTENER__1__ADDRESS", "127.0.0.1:0"),
         ("SEAWALL_ADMIN__ADDRESS", "127.0.0.1:0"),
         ("SEAWALL_SITE__0__HOSTS", r#"["photos.example.com", "*"]"#),
-        ("SEAWALL_POOL__0__MEMBERS", r#"[{ url = "http://127.0.0.1:9" }]"#),
         ("SEAWALL_POOL__0__S3__CREDENTIALS", "anonymous"),
         ("SEAWALL_LOG__FORMAT", "json"),
         ("SEAWALL_TOKEN_KEY", SECRET),
         ("SEAWALL_ADMIN_TOKEN", SECRET),
     ]);
+    command.env("SEAWALL_POOL__0__MEMBERS", format!("[{{ url = \"http://{origin}\" }}]"));
     command
+}
+
+/// An S3 server that has whatever it is asked for.
+fn origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let mut head = reader.by_ref().lines().map_while(Result::ok);
+            if head.any(|line| line.is_empty()) {
+                let answer =
+                    "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+                let _ = reader.into_inner().write_all(answer.as_bytes());
+            }
+        }
+    });
+    address
 }
 
 /// The first block of README.md that is a whole configuration.

@@ -479,5 +479,8 @@ async fn the_command_line_purges() {
     world.get("/a").await.assert_stored(200, "/a 2");
     let refused = run(&["--url", "http://no.example/a"]).await;
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("\"urls[0]\" has a host that no site has"));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr)
+            .contains("--url http://no.example/a has a host that no site serves")
+    );
 }

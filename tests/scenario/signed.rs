@@ -114,6 +114,8 @@ async fn a_signature_that_is_not_ours_opens_nothing() {
         "403 Forbidden: denied (bad_signature)\n",
         "nothing about what would have been right"
     );
+    let page = include_str!("../../docs/signed-urls.md");
+    assert!(page.contains("`403 Forbidden: denied (expired)`"), "the page shows such a body");
     is_denied(&world, "/private/a?token=v1.x", "malformed").await;
 }
 

@@ -97,7 +97,7 @@ fn a_right_file_is_explained() {
         "    certificate over.pem: for over.example, 127.0.0.1; issued by CN=rcgen self signed cert; expires 2029-12-31, expired",
         "  *.a.example",
         "    fresh for as long as the origin says; for 1m if it says nothing",
-        "    key: host, path, the query without utm_*, its parameters sorted",
+        "    key: host, path, the query without utm_*, with sorted parameters",
         "    public",
         "    rule 1: /private/*",
         "      signed: /* by token in \"token\", keys 2026-11, valid for at most 7d",
@@ -122,12 +122,12 @@ fn a_right_file_is_explained() {
         assert!(printed.contains(&line), "{line}\nis not in\n{}", said.out);
     }
     let warnings = [
+        r#"warning: edge.toml:34: rule "/private/*" of site "*.a.example" never matches: rule "/private/*" comes first"#,
         r#"warning: edge.toml:15: "pool.s3.credentials.secret_access_key" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
         r#"warning: edge.toml:32: "site.rule.signed.keys.secret" is a secret in the file; "${NAME}" or "file:PATH" keep it out"#,
-        r#"warning: pool "spare" takes any certificate (tls.verify is false)"#,
-        r#"warning: pool "spare" is used by no site"#,
-        r#"warning: site "*.a.example" is public for any host of *.a.example"#,
-        r#"warning: site "*.a.example": rule /private/* is never reached, /private/* comes first"#,
+        r#"warning: pool "spare" accepts any certificate: tls.verify is false"#,
+        r#"warning: no site uses pool "spare""#,
+        r#"warning: site "*.a.example" is public under every host that matches *.a.example"#,
         "warning: certificate soon.pem expires on 2030-01-11, in 10 days",
         "warning: certificate over.pem expired on 2029-12-31",
     ];

@@ -72,7 +72,7 @@ fn cache(cache: &CacheRules) -> Vec<String> {
 fn lifetime(cache: &CacheRules) -> String {
     if let Some(ttl) = cache.override_ttl {
         return format!(
-            "fresh for {} whatever the origin says, but for no-store and private",
+            "fresh for {} whatever the origin says, except for no-store and private",
             show_duration(ttl)
         );
     }
@@ -95,11 +95,11 @@ fn key(cache: &CacheRules) -> String {
     match &cache.query {
         QueryKey::All => parts.push("query".to_owned()),
         QueryKey::None => {}
-        QueryKey::Include(names) => parts.push(format!("of the query {}", list(names))),
+        QueryKey::Include(names) => parts.push(format!("the query parameters {}", list(names))),
         QueryKey::Exclude(names) => parts.push(format!("the query without {}", list(names))),
     }
     if cache.sort_query && cache.query != QueryKey::None {
-        parts.push("its parameters sorted".to_owned());
+        parts.push("with sorted parameters".to_owned());
     }
     parts.extend(cache.headers.iter().map(|name| format!("header {name}")));
     parts.extend(cache.cookies.iter().map(|name| format!("cookie {name}")));
@@ -134,8 +134,10 @@ fn signed(signed: &Signed) -> String {
 }
 
 pub(super) fn s3(s3: &S3) -> String {
-    let bucket =
-        s3.bucket.as_deref().map_or("the bucket of the Host".to_owned(), |name| format!("bucket {name}"));
+    let bucket = s3
+        .bucket
+        .as_deref()
+        .map_or("the bucket that the Host names".to_owned(), |name| format!("bucket {name}"));
     let style = match s3.style {
         S3Style::Path => "path",
         S3Style::VirtualHost => "virtual-host",

@@ -24,7 +24,7 @@ pub(super) fn pair(section: Section<'_>, cert_key: &str, key_key: &str) -> Optio
             None
         }
         Err(error) => {
-            section.error(key_key, format!("{} can not be used: {error}", shown(&files.key)));
+            section.error(key_key, format!("{} cannot be used: {error}", shown(&files.key)));
             None
         }
     }

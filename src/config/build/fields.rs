@@ -63,19 +63,19 @@ fn fields(section: Section<'_>, key: &str) -> Fields {
 fn field(name: &str, node: &Node) -> Result<(HeaderName, Option<HeaderValue>), String> {
     let parsed = header_name(name)?;
     if FRAMING.contains(&parsed.as_str()) {
-        return Err(format!("header {} frames the message and can not be set here", quoted(name)));
+        return Err(format!("header {} frames the message and cannot be set here", quoted(name)));
     }
     match node.text().unwrap_or_default() {
         "" => Ok((parsed, None)),
         value => match HeaderValue::from_str(value) {
             Ok(value) => Ok((parsed, Some(value))),
-            Err(_) => Err(format!("header {} can not have the value {}", quoted(name), node.shown())),
+            Err(_) => Err(format!("header {} cannot have the value {}", quoted(name), node.shown())),
         },
     }
 }
 
 pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{} is no header name", quoted(name)))
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{} is not a header name", quoted(name)))
 }
 
 /// `site.methods`
@@ -99,11 +99,11 @@ fn method(node: &Node) -> Result<Method, String> {
     let text = node.text().unwrap_or_default();
     let upper = text.to_ascii_uppercase();
     match Method::from_bytes(text.as_bytes()) {
-        Err(_) => Err(format!("{} is no method", node.shown())),
+        Err(_) => Err(format!("{} is not a method", node.shown())),
         Ok(Method::CONNECT | Method::TRACE) => Err(format!("method {text} is never served")),
         // Methods are case-sensitive (RFC 9110 §9.1): "get" would be another method than GET.
         Ok(_) if upper != text => {
-            Err(format!("{} is no method; methods are upper case: \"{upper}\"", node.shown()))
+            Err(format!("{} is not a method; methods are in upper case: \"{upper}\"", node.shown()))
         }
         Ok(method) => Ok(method),
     }

@@ -12,21 +12,27 @@ pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     if text == "*" {
         return Ok(HostPattern::Any);
     }
+    if let Some((_, rest)) = text.split_once("://") {
+        return Err(format!("has a scheme: write \"{}\"", rest.split('/').next().unwrap_or_default()));
+    }
+    if let Some((name, _)) = text.split_once('/') {
+        return Err(format!("has a path: write \"{name}\""));
+    }
     if let Some(parent) = text.strip_prefix("*.") {
         return name(parent).map(|name| HostPattern::Suffix(format!(".{name}")));
     }
     if text.contains('*') {
-        return Err("has \"*\" elsewhere than alone or as first label".to_owned());
+        return Err("may have a \"*\" only alone or as the first label: \"*.example.com\"".to_owned());
     }
     if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let address: Ipv6Addr = literal.parse().map_err(|_| "is no IPv6 address".to_owned())?;
+        let address: Ipv6Addr = literal.parse().map_err(|_| "is not an IPv6 address".to_owned())?;
         return Ok(HostPattern::Exact(format!("[{address}]")));
     }
     if text.parse::<Ipv6Addr>().is_ok() {
         return Err(format!("is an IPv6 address: write \"[{text}]\", as in the Host header"));
     }
     if text.contains(':') {
-        return Err("has a port; hosts are written without".to_owned());
+        return Err("has a port: write it without".to_owned());
     }
     name(text).map(HostPattern::Exact)
 }
@@ -47,12 +53,12 @@ pub(super) fn name(text: &str) -> Result<String, String> {
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     if text.len() > 253 || !text.split('.').all(label) {
-        return Err("is no host name".to_owned());
+        return Err("is not a host name".to_owned());
     }
     // RFC 3986 §3.2.2 reads what looks like an IPv4 address as one; "127.1" would be taken differently by everybody.
     let numeric = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
     if numeric && text.parse::<Ipv4Addr>().is_err() {
-        return Err("is no IPv4 address".to_owned());
+        return Err("is not an IPv4 address".to_owned());
     }
     Ok(text.to_ascii_lowercase())
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::certificates;
+use super::{certificates, is_in_a_folder};
 use crate::config::section::Section;
 use crate::config::{ListenAddress, Listener, ListenerTls, TlsVersion};
 
@@ -18,12 +18,12 @@ pub(super) fn all(root: Section<'_>) -> Vec<Listener> {
         if listener.redirect_https.is_some() && listener.tls.is_some() {
             section.error(
                 "redirect_https",
-                format!("{} has tls and redirects to https: a loop", section.name()),
+                format!("{} has both tls and redirect_https: it would redirect to itself", section.name()),
             );
         }
         let is_taken = listeners.iter().any(|other| other.address == listener.address);
         if is_taken && !is_any_port(&listener.address) && section.filled("address").is_some() {
-            section.error("address", format!("{} stands twice", section.name()));
+            section.error("address", format!("{} is defined twice", section.name()));
         }
         listeners.push(listener);
     }
@@ -42,7 +42,12 @@ fn address(section: Section<'_>) -> ListenAddress {
         // sockaddr_un holds 108 bytes, the last of them zero.
         let path = section.cx.resolve(path);
         if path.as_os_str().len() > 107 || path.file_name().is_none() {
-            section.error("address", format!("{} is no path a socket can have", section.name()));
+            section.error(
+                "address",
+                format!("{} has a path that is too long for a socket, or none", section.name()),
+            );
+        } else if !is_in_a_folder(&path) {
+            section.error("address", format!("{} is in a folder that does not exist", section.name()));
         }
         return ListenAddress::Unix(path);
     }
@@ -52,7 +57,7 @@ fn address(section: Section<'_>) -> ListenAddress {
             let expected = "\"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/path\"";
             section.error(
                 "address",
-                format!("{} has no address to listen on; write {expected}", section.name()),
+                format!("{} must have an IP address and a port, not a name: {expected}", section.name()),
             );
             stand_in
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
 
+use super::is_in_a_folder;
 use super::server::networks;
 use crate::config::error::nearest;
 use crate::config::node::quoted;
@@ -27,7 +28,7 @@ pub(super) fn admin(admin: Section<'_>, listeners: &[Listener]) -> Admin {
         }
         let is_taken = listeners.iter().any(|l| l.address == ListenAddress::Tcp(address));
         if is_taken && address.port() != 0 {
-            admin.error("address", format!("\"admin.address\" {address} is also that of a listener"));
+            admin.error("address", format!("\"admin.address\" {address} is also the address of a listener"));
         }
     }
     let (token, read_token) = (bearer(admin, "token"), bearer(admin, "read_token"));
@@ -64,7 +65,16 @@ pub(super) fn log(log: Section<'_>) -> Log {
     let access = match log.text("access").as_deref() {
         Some("stdout") => AccessLog::Stdout,
         Some("off" | "") | None => AccessLog::Off,
-        Some(path) => AccessLog::File(log.cx.resolve(path)),
+        Some(path) => {
+            let path = log.cx.resolve(path);
+            if !is_in_a_folder(&path) {
+                log.error(
+                    "access",
+                    format!("\"log.access\" {} is in a folder that does not exist", log.shown("access")),
+                );
+            }
+            AccessLog::File(path)
+        }
     };
     Log { level, format, access, sample: log.number("sample") }
 }
@@ -73,10 +83,10 @@ fn check_level(log: Section<'_>, level: &str) {
     // EnvFilter takes any word for a target and would then log that target alone: "inof" would be silence.
     let is_slip = |part: &&str| !part.contains(['=', '[', ':']) && !LEVELS.contains(part);
     if let Some(word) = level.split(',').map(str::trim).find(is_slip) {
-        let message = format!("\"log.level\" has {}, which is no level", quoted(word));
+        let message = format!("\"log.level\" has {}; the levels are {}", quoted(word), LEVELS.join(", "));
         log.nearest("level", message, nearest(word, LEVELS));
     } else if let Err(error) = EnvFilter::builder().parse(level) {
         let why = error.to_string().replace('\n', " ");
-        log.error("level", format!("\"log.level\" {} is no filter: {why}", log.shown("level")));
+        log.error("level", format!("\"log.level\" {} is not a filter: {why}", log.shown("level")));
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn all(root: Section<'_>) -> Vec<Named> {
         let pool = pool(section);
         let is_taken = pools.iter().any(|other| other.pool.name == pool.name);
         if is_taken && !pool.name.is_empty() {
-            section.error("name", format!("{} stands twice", section.name()));
+            section.error("name", format!("{} is defined twice", section.name()));
         }
         pools.push(Named { pool });
     }
@@ -31,8 +31,10 @@ pub(super) fn all(root: Section<'_>) -> Vec<Named> {
 fn pool(section: Section<'_>) -> Pool {
     let name = section.text("name").unwrap_or_default();
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) || name.len() > 128 {
-        section
-            .error("name", format!("{}: a name has letters, digits, \"-\", \"_\" and \".\"", section.name()));
+        section.error(
+            "name",
+            format!("{}: a name may have only letters, digits, \"-\", \"_\" and \".\"", section.name()),
+        );
     }
     let s3 = section.section("s3");
     if s3.written() && section.filled("host").is_some() {
@@ -73,7 +75,7 @@ fn host(section: Section<'_>) -> Option<HeaderValue> {
         None => {
             section.error(
                 "host",
-                format!("{} has a host that is none: {}", section.name(), section.shown("host")),
+                format!("{}: host {} is not a host name", section.name(), section.shown("host")),
             );
             None
         }
@@ -157,20 +159,20 @@ fn endpoint(url: &str) -> Result<Endpoint, String> {
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('@') {
-        return Err("user and password have no place in it".to_owned());
+        return Err("it must not have a user or a password".to_owned());
     }
     if authority.contains(['?', '#']) {
-        return Err("a query has no place in it".to_owned());
+        return Err("it must not have a query".to_owned());
     }
     if authority.contains('/') {
-        return Err("a path has no place in it".to_owned());
+        return Err("it must not have a path".to_owned());
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (authority, None),
     };
     let port = match port {
-        Some(_) if srv => return Err("its port is in its SRV records".to_owned()),
+        Some(_) if srv => return Err("the port comes from the SRV records, so write none".to_owned()),
         None if srv => 0,
         None => {
             if tls {
@@ -185,13 +187,13 @@ fn endpoint(url: &str) -> Result<Endpoint, String> {
         },
     };
     if srv && (host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()) {
-        return Err("an address has no SRV records".to_owned());
+        return Err("an IP address has no SRV records".to_owned());
     }
     let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(literal) => literal
             .parse::<std::net::Ipv6Addr>()
             .map(|address| address.to_string())
-            .map_err(|_| "its host is no IPv6 address".to_owned())?,
+            .map_err(|_| "its host is not an IPv6 address".to_owned())?,
         None => hosts::name(host).map_err(|why| format!("its host {why}"))?,
     };
     Ok(Endpoint { tls, host, port, srv, socket: None })
@@ -258,7 +260,7 @@ fn tls(section: Section<'_>) -> OriginTls {
     {
         section.error(
             "server_name",
-            format!("\"pool.tls.server_name\" {} is no server name", section.shown("server_name")),
+            format!("\"pool.tls.server_name\" {} is not a server name", section.shown("server_name")),
         );
     }
     OriginTls {

@@ -46,7 +46,7 @@ pub(super) fn of_rule(
 fn pool(section: Section<'_>, pools: &[Named]) -> Option<PoolId> {
     let name = section.filled("pool")?;
     let found = pools.iter().position(|named| named.pool.name == name);
-    if found.is_none() {
+    if found.is_none() && section.cx.pools_are_known() {
         let known = pools.iter().map(|named| named.pool.name.as_str());
         let message = format!("{} names an unknown pool {}", section.name(), section.shown("pool"));
         section.nearest("pool", message, nearest(&name, known));
@@ -100,7 +100,7 @@ fn status_ttl(section: Section<'_>) -> Vec<(u16, std::time::Duration)> {
             (Some(code), Some(ttl)) => ttls.push((code, ttl)),
             (None, _) => {
                 let message =
-                    format!("\"status_ttl\" has {}, which is no status from 200 to 599", quoted(&status));
+                    format!("\"status_ttl\" has {}, which is not a status from 200 to 599", quoted(&status));
                 section.cx.error(&node.place, &node.path, message);
             }
             (Some(_), None) => {}
@@ -149,7 +149,9 @@ fn cookies(section: Section<'_>) -> Vec<String> {
     for node in section.texts("cookies") {
         match node.text().filter(|name| is_token(name)) {
             Some(name) => names.push(name.to_owned()),
-            None => section.cx.error(&node.place, &node.path, format!("{} is no cookie name", node.shown())),
+            None => {
+                section.cx.error(&node.place, &node.path, format!("{} is not a cookie name", node.shown()))
+            }
         }
     }
     names

@@ -7,7 +7,7 @@ pub(super) fn s3(section: Section<'_>) -> S3 {
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     for (key, longest) in [("bucket", 255), ("region", 64)] {
         if section.filled(key).is_some_and(|text| !plain(&text) || text.len() > longest) {
-            section.error(key, format!("\"pool.s3.{key}\" is no {key}: {}", section.shown(key)));
+            section.error(key, format!("\"pool.s3.{key}\" is not a {key} name: {}", section.shown(key)));
         }
     }
     if section.node("region").is_some() && section.filled("region").is_none() && section.is_sound("region") {
@@ -25,7 +25,10 @@ pub(super) fn s3(section: Section<'_>) -> S3 {
         );
     }
     if index.as_ref().is_some_and(|index| index.contains('/')) {
-        section.error("index", format!("\"pool.s3.index\" is a file's name, not {}", section.shown("index")));
+        section.error(
+            "index",
+            format!("\"pool.s3.index\" must be the name of a file, not {}", section.shown("index")),
+        );
     }
     S3 {
         bucket: section.filled("bucket"),
@@ -49,8 +52,10 @@ fn credentials(section: Section<'_>) -> S3Credentials {
     let access_key_id = table.text("access_key_id").unwrap_or_default();
     // It is written into the Authorization field, before a "/".
     if !access_key_id.bytes().all(|b| b.is_ascii_graphic() && !b"/,".contains(&b)) {
-        table
-            .error("access_key_id", "\"pool.s3.credentials.access_key_id\" has characters no access key has");
+        table.error(
+            "access_key_id",
+            "\"pool.s3.credentials.access_key_id\" has characters that no access key has",
+        );
     }
     S3Credentials::Static {
         access_key_id,

@@ -52,8 +52,11 @@ pub(super) fn networks(section: Section<'_>, key: &str) -> Vec<IpNet> {
         match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             Ok(network) => networks.push(network.trunc()),
             Err(_) => {
-                let message =
-                    format!("\"{}\" holds {}, which is no address or network", node.path, node.shown());
+                let message = format!(
+                    "\"{}\" holds {}, which is neither an address nor a network",
+                    node.path,
+                    node.shown()
+                );
                 section.cx.error(&node.place, &node.path, message);
             }
         }

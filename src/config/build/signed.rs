@@ -16,11 +16,12 @@ fn signed(section: Section<'_>) -> Signed {
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let param = section.text("param").unwrap_or_default();
     if (param.is_empty() || !plain(&param)) && section.is_sound("param") {
-        section.error("param", format!("\"signed.param\" is no parameter name: {}", section.shown("param")));
+        section
+            .error("param", format!("\"signed.param\" is not a parameter name: {}", section.shown("param")));
     }
     // The walk refuses the others; a scheme that were taken for another one would let the wrong people in.
     if section.text("scheme").is_some_and(|scheme| scheme != "token") {
-        section.error("scheme", "\"signed.scheme\" is one that this build has no code for");
+        section.error("scheme", "\"signed.scheme\" is not supported by this build");
     }
     Signed {
         scheme: SignedScheme::Token,
@@ -42,7 +43,7 @@ fn paths(section: Section<'_>) -> Vec<PathPattern> {
     for node in nodes {
         let text = node.text().unwrap_or_default();
         if let Err(why) = check_path(text) {
-            section.cx.error(&node.place, &node.path, format!("{}: a path pattern {why}", section.name()));
+            section.cx.error(&node.place, &node.path, format!("{}: {why}", section.name()));
         }
         paths.push(PathPattern::new(text));
     }
@@ -55,16 +56,18 @@ fn keys(section: Section<'_>) -> Vec<SignedKey> {
         let id = entry.text("id").unwrap_or_default();
         let shown = entry.shown("id");
         if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) || id.len() > 64 {
-            entry.error("id", format!("key id {shown}: an id has letters, digits, \"-\" and \"_\""));
+            entry.error("id", format!("key id {shown} may have only letters, digits, \"-\" and \"_\""));
         }
         if !id.is_empty() && keys.iter().any(|other| other.id == id) {
-            entry.error("id", format!("key id {shown} stands twice"));
+            entry.error("id", format!("key id {shown} is defined twice"));
         }
         let secret = entry.secret("secret").unwrap_or_else(|| Secret::new(""));
         let length = secret.expose().len();
         if length > 0 && length < SHORTEST_SECRET {
-            let message =
-                format!("the secret of {} has {length} bytes; at least {SHORTEST_SECRET}", entry.name());
+            let message = format!(
+                "the secret of {} has {length} bytes; it must have at least {SHORTEST_SECRET}",
+                entry.name()
+            );
             entry.error("secret", message);
         }
         keys.push(SignedKey { id, secret });

@@ -16,12 +16,19 @@ pub(super) fn all(root: Section<'_>, pools: &[Named]) -> Vec<Site> {
 
 fn site(section: Section<'_>, pools: &[Named], taken: &mut HashMap<HostPattern, String>) -> Site {
     let settings = Arc::new(route::of_site(section, pools));
-    let mut rules = Vec::new();
+    let mut rules: Vec<Rule> = Vec::new();
     for rule in section.sections("rule") {
         let settings = Arc::new(route::of_rule(rule, section, &settings, pools));
         let Some(text) = rule.filled("path") else { continue };
         if let Err(why) = check_path(&text) {
-            rule.error("path", format!("{} of {}: a path pattern {why}", rule.name(), section.name()));
+            rule.error("path", format!("{} of {}: {why}", rule.name(), section.name()));
+        }
+        if let Some(other) = rules.iter().find(|other| other.path.covers(&text)) {
+            let (path, other) = (quoted(&text), quoted(other.path.as_str()));
+            rule.remark(
+                "path",
+                format!("rule {path} of {} never matches: rule {other} comes first", section.name()),
+            );
         }
         rules.push(Rule { path: PathPattern::new(text), settings });
     }
@@ -58,13 +65,13 @@ fn patterns(section: Section<'_>, taken: &mut HashMap<HostPattern, String>) -> V
 /// What a path pattern must be to match a normalised path at all.
 ///
 /// # Errors
-/// What it fails, to follow "a path pattern".
+/// What is wrong with it, as a sentence.
 pub(super) fn check_path(text: &str) -> Result<(), String> {
     if !text.starts_with(['/', '*']) {
-        return Err(format!("begins with \"/\" or \"*\", not like {}", quoted(text)));
+        return Err(format!("path pattern {} must begin with \"/\" or \"*\"", quoted(text)));
     }
     match text.chars().find(|c| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#' | '\\')) {
-        Some(c) => Err(format!("has no {c:?}: {}", quoted(text))),
+        Some(c) => Err(format!("path pattern {} must not contain {c:?}", quoted(text))),
         None => Ok(()),
     }
 }

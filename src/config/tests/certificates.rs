@@ -53,14 +53,8 @@ fn a_pair_must_be_there_and_belong_together() {
         (format!("{}\nclient_ca = \"two.pem\"", pair("one.pem", "one.key")), ""),
         ("self_signed = true".to_owned(), ""),
         (pair("one.pem", "two.key"), r#""two.key" is not the key of "one.pem""#),
-        (
-            pair("none.pem", "one.key"),
-            r#""none.pem" can not be read: No such file or directory (os error 2)"#,
-        ),
-        (
-            pair("one.pem", "none.key"),
-            r#""none.key" can not be read: No such file or directory (os error 2)"#,
-        ),
+        (pair("none.pem", "one.key"), r#""none.pem" cannot be read: No such file or directory (os error 2)"#),
+        (pair("one.pem", "none.key"), r#""none.key" cannot be read: No such file or directory (os error 2)"#),
         (pair("empty.pem", "one.key"), r#""empty.pem" holds no certificate"#),
         (pair("broken.pem", "one.key"), r#""broken.pem" holds a broken certificate"#),
         (pair("one.pem", "one.pem"), r#""one.pem" holds no private key"#),
@@ -84,7 +78,7 @@ fn a_pair_must_be_there_and_belong_together() {
         ),
         (
             "self_signed = true\nclient_ca = \"none.pem\"".to_owned(),
-            r#""none.pem" can not be read: No such file or directory (os error 2)"#,
+            r#""none.pem" cannot be read: No such file or directory (os error 2)"#,
         ),
     ];
     for (tls, message) in table {

@@ -80,6 +80,11 @@ fn errors_of_the_environment_name_the_variable() {
             "photo",
             r#"site "a.example" names an unknown pool "photo"; did you mean "photos"?"#,
         ),
+        (
+            "SEAWALL_CACHE__MEMORY__CAPACITY",
+            "2GB",
+            r#""cache.memory.capacity" must be a size from 1MiB to 64TiB, not "2GB"; did you mean "2GiB"?"#,
+        ),
         ("SEAWALL_SERVER__TRUSTED_PROXIES", "[1]", r#""server.trusted_proxies" must be text, not 1"#),
     ];
     for (name, value, message) in table {
@@ -157,6 +162,93 @@ fn values_are_taken_from_variables_and_files() {
 }
 
 #[test]
+fn variables_are_replaced_inside_a_value() {
+    let text = format!(
+        "{BASE}[site.headers.request]\nAuthorization = \"Bearer ${{A}}\"\nX = \"${{A}}-${{B}}$\"\nY = \"$${{A}} $${{\"\n[[listener]]\naddress = \"127.0.0.1:${{PORT}}\"\n"
+    );
+    let config = loaded(&text, &[("A", "one"), ("B", "${A}"), ("PORT", "81")]);
+    let fields: Vec<(&str, &str)> = config.sites[0]
+        .settings
+        .headers
+        .request
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_ref().unwrap().to_str().unwrap()))
+        .collect();
+    assert_eq!(fields, [("authorization", "Bearer one"), ("x", "one-${A}$"), ("y", "${A} ${")]);
+    assert_eq!(config.listeners[1].address, ListenAddress::Tcp(([127, 0, 0, 1], 81).into()));
+}
+
+#[test]
+fn a_variable_that_looks_like_a_setting_is_remarked_on() {
+    for (name, meant) in [
+        ("SEAWALL_CACHE_MEMORY_CAPACITY", Some("SEAWALL_CACHE__MEMORY__CAPACITY")),
+        ("SEAWALL_SERVER_SHUTDOWN_TIMEOUT", Some("SEAWALL_SERVER__SHUTDOWN_TIMEOUT")),
+        ("SEAWALL_LISTENER_0_ADDRESS", Some("SEAWALL_LISTENER__0__ADDRESS")),
+        ("SEAWALL_SITE_1_CACHE_STALE_IF_ERROR", Some("SEAWALL_SITE__1__CACHE__STALE_IF_ERROR")),
+        ("SEAWALL_LOG_LEVEL", Some("SEAWALL_LOG__LEVEL")),
+        ("SEAWALL_ADMIN_TOKEN", None),
+        ("SEAWALL_TOKEN_KEY", None),
+        ("SEAWALL_SERVER", None),
+        ("SEAWALL_PORT", None),
+        ("SEAWALL_PORT_8080_TCP_ADDR", None),
+        ("SEAWALL_", None),
+    ] {
+        let loaded = load_with(BASE, "e.toml", environment(&[(name, "1")]), NOT_YET).unwrap();
+        let said: Vec<String> =
+            loaded.remarks.iter().map(|(place, text)| format!("{place}: {text}")).collect();
+        let expected: Vec<String> = meant
+            .map(|meant| {
+                format!(
+                    "{name}: this variable is not read; a setting has two underscores between levels: {meant}"
+                )
+            })
+            .into_iter()
+            .collect();
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn a_rule_that_another_covers_and_a_disk_that_is_too_small_are_remarked_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = |paths: &[&str]| {
+        let rules: String = paths.iter().map(|path| format!("[[site.rule]]\npath = \"{path}\"\n")).collect();
+        let loaded = load_with(&format!("{BASE}{rules}"), "e.toml", environment(&[]), NOT_YET).unwrap();
+        loaded.remarks.into_iter().map(|(place, text)| format!("{place}: {text}")).collect::<Vec<_>>()
+    };
+    for (paths, covered) in [
+        (&["/*", "/a"][..], true),
+        (&["/a/*", "/a/b/*.jpg"], true),
+        (&["*.jpg", "/a/*.jpg"], true),
+        (&["/a", "/a"], true),
+        (&["/a/*.jpg", "/a/*"], false),
+        (&["/a*", "/*a"], false),
+        (&["/a", "/*"], false),
+    ] {
+        let said = rules(paths);
+        assert_eq!(said.len(), usize::from(covered), "{paths:?}: {said:?}");
+    }
+    let said = rules(&["/a/*", "/a/b"]);
+    assert_eq!(
+        said,
+        [r#"e.toml:12: rule "/a/b" of site "a.example" never matches: rule "/a/*" comes first"#]
+    );
+    for path in ["/dev/null", "/dev/null/below"] {
+        let text = format!("{BASE}[cache.disk]\npath = \"{path}\"\ncapacity = \"1MiB\"\n");
+        let remarks = load_with(&text, "e.toml", environment(&[]), NOT_YET).unwrap().remarks;
+        let [(place, message)] = remarks.as_slice() else { panic!("{remarks:?}") };
+        assert_eq!(place.line(), Some(10), "{path}");
+        assert!(message.contains("must be a folder, and \"/dev/null\" is a file"), "{message}");
+    }
+    let text =
+        format!("{BASE}[cache.disk]\npath = \"{}/new\"\ncapacity = \"900TiB\"\n", folder.path().display());
+    let loaded = load_with(&text, "e.toml", environment(&[]), NOT_YET).unwrap();
+    let [(place, message)] = loaded.remarks.as_slice() else { panic!("{:?}", loaded.remarks) };
+    assert_eq!(place.line(), Some(11));
+    assert!(message.starts_with("\"cache.disk.capacity\" is 900TiB, and the file system of "), "{message}");
+}
+
+#[test]
 fn secrets_in_the_file_are_noted_and_never_shown() {
     let text = format!("{BASE}[admin]\ntoken = \"hunter2-hunter2\"\n");
     let loaded = load_with(&text, "e.toml", environment(&[]), NOT_YET).unwrap();
@@ -167,7 +259,10 @@ fn secrets_in_the_file_are_noted_and_never_shown() {
     // A secret in the wrong place: the message says where it came from, not what it is.
     let text = format!("{BASE}[server]\nserver_name = \"${{T}}\"\n");
     let said = errors(&text, &[("T", "not a token: hunter2")]);
-    assert_eq!(said, [r#"e.toml:10: "server.server_name" must be a token of RFC 9110, not what ${T} holds"#]);
+    assert_eq!(
+        said,
+        [r#"e.toml:10: "server.server_name" must be a token of RFC 9110, not the value of ${T}"#]
+    );
 }
 
 #[test]

@@ -18,6 +18,11 @@ impl PathPattern {
         &self.text
     }
 
+    /// Whether this matches all that another pattern does: the other's `*` is matched by a `*` alone.
+    pub fn covers(&self, other: &str) -> bool {
+        self.matches(other)
+    }
+
     /// Whether the whole of `path` matches.
     pub fn matches(&self, path: &str) -> bool {
         wildcard(self.text.as_bytes(), path.as_bytes())

@@ -29,19 +29,19 @@ pub enum UrlError {
     #[error("must be a URL that begins with http:// or https://")]
     NotAUrl,
     /// Part of a page, which no cache knows.
-    #[error("must have no fragment (#)")]
+    #[error("must not have a fragment (#)")]
     Fragment,
     /// Name and password.
-    #[error("must have no user information (@)")]
+    #[error("must not have a user name or a password (@)")]
     UserInfo,
     /// The host has no one meaning.
-    #[error("has a host that is none")]
+    #[error("has an invalid host")]
     Host,
     /// Path or query have no one meaning.
     #[error("has a path or query that the edge would refuse")]
     Target,
     /// Nobody serves it.
-    #[error("has a host that no site has")]
+    #[error("has a host that no site serves")]
     Unknown,
 }
 

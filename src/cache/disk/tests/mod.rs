@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use prometheus::Registry;
 
 use super::super::entry::Entry;
@@ -29,7 +30,7 @@ use crate::policy::freshness::Freshness;
 
 /// A folder, and what the next tier in it is opened with.
 struct World {
-    folder: tempfile::TempDir,
+    folder: Folder,
     capacity: u64,
     admission: Admission,
     queue: usize,
@@ -38,10 +39,22 @@ struct World {
     read_timeout: Duration,
 }
 
+/// A temporary folder. A tier that is left open would find it gone and make it anew, for good.
+struct Folder {
+    path: tempfile::TempDir,
+    tiers: Mutex<Vec<DiskTier>>,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.tiers.get_mut().iter().for_each(DiskTier::close);
+    }
+}
+
 impl World {
     fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: Folder { path: tempfile::tempdir().unwrap(), tiers: Mutex::default() },
             capacity: 8 << 20,
             admission: Admission::All,
             queue: 1 << 20,
@@ -52,7 +65,7 @@ impl World {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().join("cache")
+        self.folder.path.path().join("cache")
     }
 
     /// Opens a tier; it may still be recovering.
@@ -66,7 +79,9 @@ impl World {
         options.faults = self.faults.clone();
         let wanted = self.wanted;
         options.wanted = Box::new(move |hash| Some(hash) == wanted);
-        DiskTier::open(options, DiskMetrics::register(&Registry::new()).unwrap()).unwrap()
+        let tier = DiskTier::open(options, DiskMetrics::register(&Registry::new()).unwrap()).unwrap();
+        self.folder.tiers.lock().push(tier.clone());
+        tier
     }
 
     async fn open(&self) -> DiskTier {
