@@ -31,6 +31,7 @@ mod large;
 mod methods;
 mod odd_parts;
 mod operating;
+mod pages;
 mod parts;
 mod posted;
 mod purging;
