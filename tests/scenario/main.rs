@@ -34,6 +34,7 @@ mod lengths;
 mod methods;
 mod odd_parts;
 mod operating;
+mod pages;
 mod parts;
 mod posted;
 mod preflights;
