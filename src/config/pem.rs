@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 #[derive(Debug, thiserror::Error)]
 pub enum PemError {
     /// It is not there, or may not be read.
-    #[error("\"{}\" can not be read: {source}", path.display())]
+    #[error("\"{}\" cannot be read: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -250,7 +250,9 @@ mod tests {
     }
 
     fn metrics() -> Metrics {
-        Metrics::new(&["a.example".into()]).unwrap()
+        let metrics = Metrics::new(&["a.example".into()]).unwrap();
+        assert_eq!(metrics.site("a.example"), SiteHandle::default());
+        metrics
     }
 
     #[test]

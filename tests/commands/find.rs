@@ -70,7 +70,9 @@ pub fn in_text(file: &str, text: &str, program: &str, subcommands: &[String]) ->
             // Where a command begins any word makes one: that is how a subcommand that is gone is found.
             let option = first.len() > 1 && first.starts_with('-');
             if option || subcommands.contains(first) || in_code || begins {
-                let mention = in_code && arguments.len() == 1;
+                // A heading names a command as a word in backticks does.
+                let heading = file.ends_with(".md") && line.starts_with("## ");
+                let mention = (in_code || heading) && arguments.len() == 1;
                 found.push(Found { place: place.clone(), env, arguments, mention });
             }
         }

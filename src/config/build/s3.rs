@@ -13,7 +13,7 @@ pub(super) fn s3(section: Section<'_>) -> S3 {
     if section.node("region").is_some() && section.filled("region").is_none() && section.is_sound("region") {
         section.error(
             "region",
-            "\"pool.s3.region\" is empty; services without regions mostly take \"us-east-1\"",
+            "\"pool.s3.region\" is empty: signatures need the bucket's region, such as \"eu-central-1\"",
         );
     }
     let prefix = section.text("prefix").unwrap_or_default();

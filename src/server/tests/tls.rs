@@ -403,6 +403,6 @@ fn broken_files_are_named() {
         let metrics = ServerMetrics::register(&prometheus::Registry::new()).unwrap();
         let config = config(limits(), vec![listener(Some(settings(vec![files])))]);
         let error = bind(&config, metrics).unwrap_err().to_string();
-        assert!(error.contains("listener 0") && error.contains(word), "{error}");
+        assert!(error.contains("listener 127.0.0.1:0") && error.contains(word), "{error}");
     }
 }
