@@ -15,15 +15,16 @@ use tokio::sync::{oneshot, watch};
 use super::descriptors;
 use super::signals::Signals;
 use crate::admin::{self, AdminServer, AdminState, Readiness};
-use crate::cache::disk::{self, DiskTier};
+use crate::cache::disk;
 use crate::cache::invalidation::InvalidationLog;
 use crate::config::{self, Config};
+use crate::edge::build::Built;
 use crate::edge::clock::Clock;
 use crate::edge::operate::prefetch::Prefetcher;
 use crate::edge::worker::Edge;
 use crate::origin::Origins;
 use crate::server::{self, ServerMetrics};
-use crate::telemetry::{self, AccessLog};
+use crate::telemetry;
 
 /// Runs the edge until a signal says to stop.
 ///
@@ -77,8 +78,7 @@ pub struct Running {
     admin: Option<AdminServer>,
     prefetcher: Arc<Prefetcher>,
     readiness: Arc<Readiness>,
-    access: AccessLog,
-    disk: Option<DiskTier>,
+    built: Built,
     control: Control,
     drain_delay: Duration,
     shutdown_timeout: Duration,
@@ -123,9 +123,9 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
     let prefetcher = Arc::new(Prefetcher::start(worker.clone())?);
     let server = bound.serve(move |_| worker())?;
     let state = Arc::new(AdminState {
-        metrics: built.metrics,
-        hot: built.hot,
-        edge: built.edge,
+        metrics: Arc::clone(&built.metrics),
+        hot: Arc::clone(&built.hot),
+        edge: Arc::clone(&built.edge),
         prefetcher: Arc::clone(&prefetcher),
         clock,
         readiness: Arc::clone(&readiness),
@@ -142,8 +142,7 @@ fn start_on(control: Control, config: Config, clock: Clock) -> Result<Running> {
         admin,
         prefetcher,
         readiness,
-        access: built.access,
-        disk: built.disk,
+        built,
         control,
         drain_delay: config.server.drain_delay,
         shutdown_timeout: config.server.shutdown_timeout,
@@ -162,6 +161,11 @@ impl Running {
             .collect()
     }
 
+    /// What answers requests, and what it is made of.
+    pub fn built(&self) -> &Built {
+        &self.built
+    }
+
     /// Where the admin listener is, if there is one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(AdminServer::address)
@@ -178,8 +182,8 @@ impl Running {
         if let Some(admin) = self.admin {
             admin.stop();
         }
-        self.access.close();
-        if let Some(disk) = self.disk {
+        self.built.access.close();
+        if let Some(disk) = self.built.disk {
             disk.close();
         }
         self.control.stop();
@@ -189,7 +193,7 @@ impl Running {
     /// Waits for a signal to stop, then stops; a second one ends the process at once.
     fn until(self, mut signals: Signals, log: Arc<Mutex<Option<telemetry::Guard>>>) -> bool {
         let handle = self.control.handle().clone();
-        let access = self.access.clone();
+        let access = self.built.access.clone();
         let look = || self.server.look_at_certificates();
         let stop = handle.block_on(signals.until_stop(&access, look));
         let (delay, timeout) = (self.drain_delay.as_secs_f64(), self.shutdown_timeout.as_secs_f64());

@@ -148,7 +148,7 @@ impl Signer {
 
     fn from_config(config: &Config, args: &SignArgs) -> anyhow::Result<Self> {
         let url = args.url.to_string();
-        let sites = Settings::offline(&config)?.sites;
+        let sites = Settings::offline(config)?.sites;
         let named = ResourceUrl::parse(&url, &sites).with_context(|| format!("--url {url}"))?;
         let path = named.target.path();
         let guarding = |table: &&Signed| table.scheme == SignedScheme::Token && guards(table, path);

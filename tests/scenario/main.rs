@@ -46,6 +46,7 @@ mod revalidation;
 mod routing;
 mod s3;
 mod s3_errors;
+mod settings;
 mod signed;
 mod slice_versions;
 mod slices;

@@ -182,6 +182,11 @@ impl World {
         Self::new().site(toml).start().await
     }
 
+    /// See [`Edge::replace_settings`].
+    pub fn replace_settings(&self, change: impl FnOnce(&str) -> String) {
+        self.edge.replace_settings(change);
+    }
+
     /// The first origin.
     pub fn origin(&self) -> &Origin {
         &self.origins[0]

@@ -3,11 +3,18 @@
 use std::net::SocketAddr;
 
 use seawall::cli::serve::{self, Running};
+use seawall::config::Config;
 use seawall::edge::clock::Clock;
+
+fn load(toml: &str) -> Config {
+    let config = seawall::config::load_from(toml, "edge.toml", std::iter::empty::<(String, String)>());
+    config.unwrap_or_else(|errors| panic!("{errors}\nin\n{toml}"))
+}
 
 /// A running edge, stopped when dropped.
 pub struct Edge {
     running: Option<Running>,
+    toml: String,
     listeners: Vec<SocketAddr>,
     admin: SocketAddr,
 }
@@ -15,8 +22,7 @@ pub struct Edge {
 impl Edge {
     /// Starts it from the text of an `edge.toml`; the environment of the test process plays no part.
     pub async fn start(toml: String, clock: Clock) -> Self {
-        let config = seawall::config::load_from(&toml, "edge.toml", std::iter::empty::<(String, String)>());
-        let config = config.unwrap_or_else(|errors| panic!("{errors}\nin\n{toml}"));
+        let config = load(&toml);
         // Starting binds sockets and starts threads; the origins of this world must not stand still meanwhile.
         let running = tokio::task::spawn_blocking(move || serve::start(config, clock));
         let running = running.await.expect("start does not panic");
@@ -25,7 +31,14 @@ impl Edge {
         listeners.sort_by_key(|bound| bound.listener);
         let listeners = listeners.into_iter().map(|bound| bound.address).collect();
         let admin = running.admin_address().expect("the world's edge.toml has an admin listener");
-        Self { running: Some(running), listeners, admin }
+        Self { running: Some(running), toml, listeners, admin }
+    }
+
+    /// Gives it other settings while it runs: those of its `edge.toml` as `change` leaves it. Listeners, pools and the cache
+    /// stay as they are.
+    pub fn replace_settings(&self, change: impl FnOnce(&str) -> String) {
+        let config = load(&change(&self.toml));
+        self.running.as_ref().expect("it runs").built().replace_settings(&config).expect("settings");
     }
 
     /// Where the listener with this index in `edge.toml` listens.

@@ -218,7 +218,8 @@ fn derived_bodies_are_found_and_weighed_with_their_original() {
 
 #[test]
 fn derived_bodies_go_with_their_original() {
-    let ways: [(&str, &dyn Fn(&Store, &Key)); 5] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&Store, &Key));
+    let ways: [Way<'_>; 5] = [
         ("a hard purge", &|store, key| purge(store, Selector::url(key.text()), Mode::Hard)),
         ("a purge of its tag", &|store, _| purge(store, Selector::tag(b"t"), Mode::Hard)),
         ("an unsafe request", &Store::change),

@@ -246,7 +246,7 @@ impl Worker {
                 Ok(answer)
             }
             Brought::Private(private) if is_part => {
-                client_range::respond(self, keyed, private, reason, pending).await
+                client_range::respond(self, keyed, *private, reason, pending).await
             }
             Brought::Private(private) => {
                 let response = private.response.ok_or(Refusal::Internal)?;

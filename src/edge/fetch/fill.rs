@@ -248,7 +248,7 @@ impl Filling<'_> {
             store.remember_uncacheable(&self.plan.key, self.now().plus(REMEMBER_UNCACHEABLE));
         }
         self.leading.fill().tell(Progress::Released(Released::NotStored(reason)));
-        self.give(Brought::Private(Private { response, reason }));
+        self.give(Brought::Private(Box::new(Private { response, reason })));
     }
 
     /// Reads a part that can be kept as it is and no other way.

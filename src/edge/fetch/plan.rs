@@ -65,7 +65,7 @@ pub enum Brought {
     /// What all who wait are told as well.
     Shared(Progress),
     /// A response that is not shared.
-    Private(Private),
+    Private(Box<Private>),
 }
 
 /// A response that is not shared, for the request that began the fill.
