@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::object::Whole;
+use super::whole::Whole;
 
 /// How a body was made from another: `br`, say, or `webp;w=640`. One original has at most one of each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

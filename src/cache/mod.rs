@@ -5,6 +5,7 @@
 //! | `key` | what identifies a resource, and one of its variants |
 //! | `object` | a stored response: `Meta` and a body |
 //! | `variants` | which variants a key has, told apart by Vary |
+//! | `whole` | the bytes of a whole body |
 //! | `derived` | a body made from a stored one |
 //! | `entry` | what a tier can keep |
 //! | `memory` | the RAM tier |
@@ -35,3 +36,4 @@ pub mod reason;
 pub mod slice;
 pub mod store;
 pub mod variants;
+pub mod whole;

@@ -14,10 +14,11 @@ use super::error::{Blame, BodyError, Failed, FetchError};
 use super::exchange::{Answer, Unsent, exchange};
 use super::member::{Attempt, Member};
 use super::pool::Pool;
-use super::request::{OriginResponse, Trip};
+use super::request::OriginResponse;
 use super::retry::{RetryAfter, backoff, is_replayable, is_retryable_status, retry_after};
 use super::s3::{Elsewhere, Object, S3};
 use super::template::Template;
+use super::trip::Trip;
 use super::tunnel::OriginTunnel;
 
 /// Other endpoints or regions that S3 sends one request to.

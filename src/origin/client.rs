@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::attempts::{Fetch, Tried};
 use super::connection::Connections;
 use super::error::{Failed, FetchError};
-use super::origins::PoolHandle;
-use super::pool::Pool;
+use super::pool::{Pool, PoolHandle};
 use super::request::{OriginRequest, OriginResponse};
 use super::template::Template;
 

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::request::Trip;
+use super::trip::Trip;
 use crate::http::refusal::Refusal;
+
+/// Any error of a request's body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why [`Client::fetch`](super::Client::fetch) has no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

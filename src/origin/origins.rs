@@ -2,31 +2,20 @@
 
 use std::sync::Arc;
 
-use tokio_rustls::TlsConnector;
-
 use super::client::Client;
 use super::error::OriginSetupError;
-use super::member::{Address, Origin};
+use super::maker::Maker;
+use super::member::Address;
 use super::metrics::OriginMetrics;
-use super::pool::{Found, Pool};
+use super::pool::{Found, Pool, PoolHandle};
 use super::resolve::Name;
 use super::s3::S3;
-use super::{health, resolve, tls};
-use crate::config::{self, Config};
+use super::{health, resolve};
+use crate::config::Config;
 
 /// The pools with their members, rings and health. One per process, shared by all threads.
 pub struct Origins {
     pools: Vec<Arc<Pool>>,
-}
-
-/// A pool to ask. The default is none: every request to it fails.
-#[derive(Clone, Default)]
-pub struct PoolHandle(pub(super) Option<Arc<Pool>>);
-
-impl std::fmt::Debug for PoolHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("PoolHandle").field(&self.0.as_ref().map(|pool| &pool.name)).finish()
-    }
 }
 
 impl Origins {
@@ -84,68 +73,5 @@ impl Origins {
     /// The pool of this name: what holds it can ask it, whatever becomes of the configuration.
     pub fn pool(&self, name: &str) -> PoolHandle {
         PoolHandle(self.pools.iter().find(|pool| *pool.name == *name).cloned())
-    }
-}
-
-/// Makes the origins of a pool: one per configured member, or per server that SRV records name.
-#[derive(Clone)]
-pub(super) struct Maker {
-    pool: Arc<config::Pool>,
-    name: Arc<str>,
-    connector: Option<TlsConnector>,
-    metrics: OriginMetrics,
-}
-
-impl Maker {
-    /// # Errors
-    /// If the pool's TLS settings can not be used.
-    pub(super) fn new(pool: &config::Pool, metrics: &OriginMetrics) -> Result<Self, OriginSetupError> {
-        let tls = pool.members.iter().any(|m| m.tls);
-        let connector = if tls { Some(tls::connector(pool)?) } else { None };
-        let name = pool.name.as_str().into();
-        Ok(Self { pool: Arc::new(pool.clone()), name, connector, metrics: metrics.clone() })
-    }
-
-    /// Of a member with a host and a port of its own.
-    ///
-    /// # Errors
-    /// If its host is no name that a certificate could have.
-    pub(super) fn member(&self, member: &config::Member) -> Result<Arc<Origin>, OriginSetupError> {
-        self.origin(member, false)
-    }
-
-    /// Of a server that SRV records name; `spare` if it is not of the first priority.
-    ///
-    /// # Errors
-    /// As [`Maker::member`].
-    pub(super) fn origin(
-        &self,
-        member: &config::Member,
-        spare: bool,
-    ) -> Result<Arc<Origin>, OriginSetupError> {
-        let host = if member.host.contains(':') { format!("[{}]", member.host) } else { member.host.clone() };
-        let with_port: Arc<str> = match &member.socket {
-            Some(socket) => format!("unix:{}", socket.display()).into(),
-            None => format!("{host}:{}", member.port).into(),
-        };
-        let default_port = if member.tls { 443 } else { 80 };
-        let tls = match &self.connector {
-            Some(connector) if member.tls => {
-                Some((connector.clone(), tls::server_name(&self.pool, &member.host)?))
-            }
-            _ => None,
-        };
-        Ok(Arc::new(Origin {
-            pool: self.name.clone(),
-            authority: if member.port == default_port { host.into() } else { with_port.clone() },
-            metrics: self.metrics.member(&self.name, &with_port),
-            name: with_port,
-            zone: member.zone.clone(),
-            socket: member.socket.clone(),
-            spare,
-            weight: member.weight,
-            tls,
-            breaker: self.pool.breaker.clone(),
-        }))
     }
 }

@@ -12,7 +12,7 @@ use http_body_util::combinators::BoxBody;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::request::BoxError;
+use super::error::BoxError;
 
 /// Runs while the origin has to move: it has the whole request, or does not take the next piece. Stands still
 /// while we wait for the client's next bytes.

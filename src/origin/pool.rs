@@ -11,9 +11,9 @@ use tokio::sync::watch;
 
 use super::error::FetchError;
 use super::gate::Gate;
+use super::maker::Maker;
 use super::member::{Address, Attempt, Company, Member, Origin};
 use super::metrics::OriginMetrics;
-use super::origins::Maker;
 use super::retry::{Budget, random};
 use super::ring::{Ring, capacity};
 use super::s3::S3;
@@ -78,6 +78,16 @@ impl MemberSet {
             (_, false) => Company::Down,
             (_, true) => Company::Up,
         }
+    }
+}
+
+/// A pool to ask. The default is none: every request to it fails.
+#[derive(Clone, Default)]
+pub struct PoolHandle(pub(super) Option<Arc<Pool>>);
+
+impl std::fmt::Debug for PoolHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PoolHandle").field(&self.0.as_ref().map(|pool| &pool.name)).finish()
     }
 }
 

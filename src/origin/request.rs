@@ -1,17 +1,15 @@
 //! What goes to an origin and what comes back.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body_util::combinators::BoxBody;
 
 use super::body::OriginBody;
+use super::error::BoxError;
+use super::trip::Trip;
 use super::tunnel::OriginTunnel;
-
-/// Any error of a request's body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Called with each 1xx head (103 Early Hints) an origin sends before its response; 100 is not passed on.
 pub type OnInformational = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
@@ -69,21 +67,4 @@ pub struct OriginResponse {
     pub tunnel: Option<OriginTunnel>,
     /// How it was got.
     pub trip: Trip,
-}
-
-/// Who answered, and at what cost.
-#[derive(Debug, Clone)]
-pub struct Trip {
-    /// The pool's name.
-    pub pool: Arc<str>,
-    /// `host:port`, and the address behind a name: `origin.internal:80/10.0.0.7`. `none` if nobody was asked.
-    pub member: Arc<str>,
-    /// Attempts made, this one included; 0 if answered without asking.
-    pub attempts: u32,
-    /// From the last attempt's start to its response head, if one came.
-    pub first_byte: Option<Duration>,
-    /// How the last attempt failed, as [`FetchError::as_str`](super::FetchError::as_str) says it.
-    pub error: Option<&'static str>,
-    /// The `x-amz-request-id` of S3's answer, which its operator asks for; cut at 128 bytes.
-    pub request_id: Option<Box<str>>,
 }

@@ -10,8 +10,8 @@ use hickory_resolver::proto::rr::{RData, Record};
 use hickory_resolver::{Resolver, TokioResolver};
 
 use super::error::OriginSetupError;
+use super::maker::Maker;
 use super::member::{Address, Origin};
-use super::origins::Maker;
 use super::pool::{Found, Pool};
 use crate::config;
 

@@ -4,60 +4,20 @@
 //! segment becomes active, the oldest are taken out until that holds again; of their records, those that were read
 //! since they were written, or are in RAM now, are appended anew.
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::RwLock;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::super::entry::Entry;
 use super::super::key::KeyHash;
+use super::engine::Inner;
 use super::folder::Folder;
 use super::index::{Place, Ticket};
 use super::record::{ALIGN, RECORD_HEAD, RecordHead, SEGMENT_HEAD, SegmentHead, padded};
 use super::scan::{Found, Scan};
-use super::segment::Segment;
-use super::tier::Inner;
-
-/// Bytes gathered before they are written.
-pub(super) const BUFFER: usize = 1 << 20;
-
-/// The segments there are, by id.
-#[derive(Debug, Default)]
-pub(super) struct Segments(RwLock<BTreeMap<u32, Arc<Segment>>>);
-
-impl Segments {
-    pub fn get(&self, id: u32) -> Option<Arc<Segment>> {
-        self.0.read().get(&id).cloned()
-    }
-
-    pub fn add(&self, segment: Arc<Segment>) {
-        self.0.write().insert(segment.id(), segment);
-    }
-
-    pub fn oldest(&self) -> Option<Arc<Segment>> {
-        self.0.read().values().next().cloned()
-    }
-
-    pub fn newest(&self) -> Option<Arc<Segment>> {
-        self.0.read().values().next_back().cloned()
-    }
-
-    pub fn bytes(&self) -> u64 {
-        self.0.read().values().map(|segment| u64::from(segment.len())).sum()
-    }
-
-    pub fn remove(&self, id: u32) {
-        self.0.write().remove(&id);
-    }
-
-    /// Takes all of them out.
-    pub fn clear(&self) -> Vec<u32> {
-        std::mem::take(&mut *self.0.write()).into_keys().collect()
-    }
-}
+use super::segment::{BUFFER, Segment};
 
 /// What to do once the bytes are on disk.
 enum Pending {

@@ -7,11 +7,14 @@
 //! | file | idea |
 //! |---|---|
 //! | `tier` | [`DiskTier`]: what the edge calls; never blocks |
+//! | `engine` | what all threads of the tier share |
 //! | `codec` | what can be kept, as bytes |
 //! | `wire` | bounded reading and writing of those bytes |
 //! | `record` | one record and one segment's head on disk |
 //! | `segment` | a segment file |
-//! | `folder` | the folder they are in, locked; where tests make IO fail |
+//! | `folder` | the folder they are in, locked |
+//! | `faults` | where tests make IO fail |
+//! | `segments` | the segment files there are |
 //! | `index` | where each hash's record is; 16 bytes an entry, in a hash map |
 //! | `scan` | the records of a segment, also past damage |
 //! | `recover` | the index from the segments |
@@ -24,6 +27,8 @@
 
 mod codec;
 mod doorkeeper;
+mod engine;
+mod faults;
 mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -36,10 +41,12 @@ mod record;
 mod recover;
 mod scan;
 mod segment;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod tier;
 mod wire;
 mod writer;
 
-pub use tier::{DiskTier, Options, Status};
+pub use engine::{Options, Status};
+pub use tier::DiskTier;

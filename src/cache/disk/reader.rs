@@ -13,10 +13,10 @@ use xxhash_rust::xxh3::Xxh3;
 use super::super::entry::Entry;
 use super::super::key::KeyHash;
 use super::super::object::{PIECE, Whole};
+use super::engine::Inner;
 use super::index::Place;
 use super::record::{RECORD_HEAD, RecordHead};
 use super::segment::Segment;
-use super::tier::Inner;
 
 /// The first read of a record: all of a small one, head and meta of a large one.
 const FIRST: u64 = 64 * 1024;

@@ -10,12 +10,12 @@
 use std::io;
 use std::sync::Arc;
 
+use super::engine::Inner;
 use super::folder::{Folder, Opened};
 use super::index::Place;
 use super::record::Kind;
 use super::scan::{Found, Scan};
 use super::segment::Segment;
-use super::tier::Inner;
 
 /// Lists all records in the folder.
 ///

@@ -5,8 +5,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::folder::Faults;
+use super::faults::Faults;
 use super::record::SegmentHead;
+
+/// Bytes gathered before they are written.
+pub(super) const BUFFER: usize = 1 << 20;
 
 /// An open segment. A reader that still has it after it was deleted reads on.
 #[derive(Debug)]

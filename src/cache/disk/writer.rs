@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::key::KeyHash;
+use super::engine::{Inner, Status};
 use super::folder::Folder;
 use super::index::Ticket;
 use super::log::Log;
 use super::queue::{Batch, Item};
 use super::recover::recover;
-use super::tier::{Inner, Status};
 
 /// Entries that come within this time are written together.
 const LINGER: Duration = Duration::from_millis(5);

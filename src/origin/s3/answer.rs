@@ -9,7 +9,8 @@ use super::S3;
 use super::fields::strip_response;
 use crate::origin::body::OriginBody;
 use crate::origin::error::FetchError;
-use crate::origin::request::{OriginResponse, Trip};
+use crate::origin::request::OriginResponse;
+use crate::origin::trip::Trip;
 
 /// An error page is read up to here; S3's are under 1 KiB.
 pub(super) const MAX_PAGE: usize = 64 * 1024;

@@ -12,8 +12,8 @@ use super::plan::Object;
 use super::sign::Endpoint;
 use super::whereabouts::Said;
 use crate::config::{self, S3Style};
+use crate::origin::maker::Maker;
 use crate::origin::member::Member;
-use crate::origin::origins::Maker;
 use crate::origin::request::OriginResponse;
 use crate::origin::resolve::pair;
 

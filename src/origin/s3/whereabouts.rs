@@ -178,7 +178,7 @@ fn regional(host: &str, region: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::origins::Maker;
+    use crate::origin::maker::Maker;
     use crate::origin::resolve::pair;
     use crate::origin::tests;
 

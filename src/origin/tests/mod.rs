@@ -250,7 +250,7 @@ pub fn bare_pool(host: &str, port: u16) -> Arc<super::pool::Pool> {
     let mut pool = pool(&[]);
     pool.members = vec![member(host, port)];
     let metrics = OriginMetrics::register(&prometheus::Registry::new()).unwrap();
-    let maker = super::origins::Maker::new(&pool, &metrics).unwrap();
+    let maker = super::maker::Maker::new(&pool, &metrics).unwrap();
     Arc::new(super::pool::Pool::new(pool, None, maker, metrics))
 }
 

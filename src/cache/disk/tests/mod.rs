@@ -21,7 +21,7 @@ use super::super::invalidation::Seen;
 use super::super::key::{Key, KeyHash, KeyText};
 use super::super::object::{Content, Meta, Object, Touched, WholeBuilder};
 use super::super::variants::Variants;
-use super::folder::Faults;
+use super::faults::Faults;
 use super::metrics::DiskMetrics;
 use super::*;
 use crate::config::{Admission, Disk};
