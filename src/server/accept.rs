@@ -17,6 +17,7 @@ use super::interim::Interim;
 use super::metrics::{ListenerMetrics, ServerMetrics, Turned};
 use super::per_ip::PerIp;
 use crate::config::Limits;
+use crate::http::protocol::Protocol;
 
 /// After a failed accept: with no file descriptor free, the next would fail as well.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -173,8 +174,14 @@ async fn admit<H: Handler>(
         }
         Accepted::Unix(_) => None,
     };
-    let peer =
-        Peer { addr, local, listener: listener.index, tls: None, http2: false, interim: Interim::default() };
+    let peer = Peer {
+        addr,
+        local,
+        listener: listener.index,
+        tls: None,
+        protocol: Protocol::Http1,
+        interim: Interim::default(),
+    };
     let (listener, worker) = (listener.clone(), worker.clone());
     let entered = worker.open.enter();
     tokio::spawn(async move {

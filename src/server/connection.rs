@@ -28,6 +28,7 @@ use super::service::Service;
 use super::state::{ConnState, Deadlines};
 use super::stream::Stream;
 use crate::config::Limits;
+use crate::http::protocol::Protocol;
 use crate::http::refusal::Refusal;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
@@ -83,7 +84,7 @@ pub async fn serve<H: Handler>(
         (Some(tls), accepted) => {
             let begin = handshake::begin(tls, accepted, peer.addr, &worker.metrics);
             match tokio::time::timeout(worker.limits.header_timeout, begin).await {
-                Ok(Begun::Tls { stream, info, http2 }) => (stream, Some((info, http2))),
+                Ok(Begun::Tls { stream, info, protocol }) => (stream, Some((info, protocol))),
                 Ok(Begun::Plain(stream)) => {
                     let seen = Glimpse::of_head(&stream.peek().await);
                     worker.handler.refuse(Refusal::PlainHttpOnTls, &seen, &Arc::new(peer));
@@ -99,9 +100,9 @@ pub async fn serve<H: Handler>(
     };
     let mut prefix = Vec::new();
     match negotiated {
-        Some((tls, http2)) => {
+        Some((tls, protocol)) => {
             peer.tls = Some(tls);
-            peer.http2 = http2;
+            peer.protocol = protocol;
         }
         None => {
             let sniffing = sniff(&mut stream, &mut prefix);
@@ -112,18 +113,18 @@ pub async fn serve<H: Handler>(
                 () = worker.drain.last_request() => return,
             };
             match sniffed {
-                Ok(Some(http2)) => peer.http2 = http2,
+                Ok(Some(protocol)) => peer.protocol = protocol,
                 // A client that sent the first letters of the preface and stopped is late with a head.
                 Err(_) if !prefix.is_empty() => {}
                 Ok(None) | Err(_) => return,
             }
         }
     }
-    if peer.http2 {
+    if peer.protocol == Protocol::Http2 {
         peer.interim = Interim::per_stream();
     }
     let state = Arc::new(ConnState::new(worker.clock, Deadlines::from(&*worker.limits), since));
-    let _open = listener.metrics.open(peer.http2);
+    let _open = listener.metrics.open(peer.protocol);
     let service = Arc::new(Service {
         handler: worker.handler.clone(),
         peer: Arc::new(peer),
@@ -133,10 +134,9 @@ pub async fn serve<H: Handler>(
         takeover: Mutex::new(None),
         old: AtomicBool::new(false),
     });
-    if service.peer.http2 {
-        http2(stream, prefix, service, &worker).await
-    } else {
-        http1(stream, prefix, service, &worker).await
+    match service.peer.protocol {
+        Protocol::Http1 => http1(stream, prefix, service, &worker).await,
+        Protocol::Http2 => http2(stream, prefix, service, &worker).await,
     }
 }
 
@@ -218,8 +218,8 @@ where
     }
 }
 
-/// Reads until it is plain whether this is HTTP/2, into `prefix`; none if the client left first.
-async fn sniff(stream: &mut Stream, prefix: &mut Vec<u8>) -> Option<bool> {
+/// Reads until it is plain what this is, into `prefix`; none if the client left first.
+async fn sniff(stream: &mut Stream, prefix: &mut Vec<u8>) -> Option<Protocol> {
     // Enough for most heads, so that the bytes are read only once.
     prefix.reserve(2048);
     loop {
@@ -228,10 +228,10 @@ async fn sniff(stream: &mut Stream, prefix: &mut Vec<u8>) -> Option<bool> {
         }
         let length = prefix.len().min(PREFACE.len());
         if prefix[..length] != PREFACE[..length] {
-            return Some(false);
+            return Some(Protocol::Http1);
         }
         if length == PREFACE.len() {
-            return Some(true);
+            return Some(Protocol::Http2);
         }
     }
 }

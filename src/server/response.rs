@@ -18,16 +18,15 @@ use crate::http::refusal::Refusal;
 #[derive(Debug)]
 pub struct InFlight {
     state: Arc<ConnState>,
-    http2: bool,
     /// HTTP/2: bytes of it wait for the client's window.
     waits: bool,
 }
 
 impl InFlight {
     /// Begins now.
-    pub fn begin(state: Arc<ConnState>, http2: bool) -> Self {
+    pub fn begin(state: Arc<ConnState>) -> Self {
         state.begin();
-        Self { state, http2, waits: false }
+        Self { state, waits: false }
     }
 
     /// HTTP/2: bytes of the response wait for the client's window, or wait no more.
@@ -144,15 +143,13 @@ pub fn redirect<B>(location: HeaderValue, server_name: &str, in_flight: InFlight
     response
 }
 
-/// A refusal as a response. On HTTP/1 it ends the connection.
+/// A refusal as a response. On HTTP/1 it ends the connection; where streams have ends of their own, Connection is taken out
+/// with all other fields of the hop.
 pub fn refusal<B>(refusal: Refusal, server_name: &str, in_flight: InFlight) -> Response<Tracked<B>> {
-    let http2 = in_flight.http2;
     let body = refusal.body().into();
     let mut response = own(refusal.status(), refusal.as_str(), body, server_name, in_flight);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if !http2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

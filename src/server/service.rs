@@ -21,6 +21,7 @@ use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
 use super::state::ConnState;
 use super::takeover::Takeover;
+use crate::http::protocol::Protocol;
 use crate::http::refusal::Refusal;
 
 /// What the requests of one connection have in common.
@@ -79,7 +80,7 @@ impl<H: Handler> Service<H> {
 
     /// Answers one request, in every case.
     pub fn answer(&self, request: Request<ClientBody>) -> Answer<H::Body> {
-        let in_flight = InFlight::begin(self.state.clone(), self.peer.http2);
+        let in_flight = InFlight::begin(self.state.clone());
         if let Err(refusal) = self.check(&request) {
             return Answer::Now(self.refuse(refusal, &request, in_flight));
         }
@@ -129,22 +130,30 @@ impl<H: Handler> Service<H> {
         response::refusal(refusal, &self.shared.server_name, in_flight)
     }
 
-    /// HTTP/1 heads were measured as bytes on their way in; HTTP/2 has them only here.
+    /// What is refused by the head alone.
     fn check(&self, request: &Request<ClientBody>) -> Result<(), Refusal> {
-        let limits = &self.shared.limits;
-        if self.peer.http2 {
-            let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-            if target > limits.uri_bytes {
-                return Err(Refusal::UriTooLong);
-            }
-            let headers = request.headers();
-            if headers.len() > limits.headers || target + size(headers) > limits.header_bytes {
-                return Err(Refusal::HeadTooLarge);
-            }
+        match self.peer.protocol {
+            // Measured as bytes on their way in.
+            Protocol::Http1 => {}
+            Protocol::Http2 => self.measure(request)?,
         }
         // The lower bound is the Content-Length, or zero.
-        if request.body().size_hint().lower() > limits.request_body {
+        if request.body().size_hint().lower() > self.shared.limits.request_body {
             return Err(Refusal::BodyTooLarge);
+        }
+        Ok(())
+    }
+
+    /// A head against the limits, where it is not before here that it is seen whole.
+    fn measure(&self, request: &Request<ClientBody>) -> Result<(), Refusal> {
+        let limits = &self.shared.limits;
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > limits.uri_bytes {
+            return Err(Refusal::UriTooLong);
+        }
+        let headers = request.headers();
+        if headers.len() > limits.headers || target + size(headers) > limits.header_bytes {
+            return Err(Refusal::HeadTooLarge);
         }
         Ok(())
     }

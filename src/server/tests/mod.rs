@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use super::body::{ClientBody, LimitedBody};
 use super::*;
 use crate::config::*;
+use crate::http::protocol::Protocol;
 use crate::http::refusal::Refusal;
 
 /// Bytes of `/large`.
@@ -417,7 +418,7 @@ async fn keeps_connections_and_answers_pipelined_requests_in_order() {
     }
     let peer = up.seen.peers.lock()[0].clone();
     assert_eq!(peer.addr, PeerAddr::Tcp(stream.local_addr().unwrap()));
-    assert!(peer.tls.is_none() && !peer.http2 && peer.local == Some(up.addr(0)));
+    assert!(peer.tls.is_none() && peer.protocol == Protocol::Http1 && peer.local == Some(up.addr(0)));
 }
 
 #[tokio::test]
@@ -441,7 +442,7 @@ async fn speaks_h2c_with_prior_knowledge() {
         let response = client.send_request(get(path)).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), path);
     }
-    assert!(up.seen.peers.lock()[0].http2);
+    assert_eq!(up.seen.peers.lock()[0].protocol, Protocol::Http2);
     let response = client.send_request(get(&format!("/{}", "a".repeat(1024)))).await.unwrap();
     assert_eq!(response.status(), 414);
     let mut large = get("/");
