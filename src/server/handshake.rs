@@ -10,10 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use super::connection::Accepted;
 use super::handler::{PeerAddr, TlsInfo};
 use super::metrics::ServerMetrics;
-use super::stream::Stream;
+use super::stream::{Accepted, Stream};
 use crate::http::protocol::Protocol;
 
 /// How it began.
