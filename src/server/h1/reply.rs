@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::super::body::ClientBody;
 use super::super::handler::Handler;
 use super::super::response::Tracked;
-use super::super::service::{Answer, Service, poll_unwound};
+use super::super::service::{Answer, Promise, Service, poll_unwound};
 use super::super::takeover::Takeover;
 use super::hints::Turns;
 use super::state::State;
@@ -88,7 +88,7 @@ pub enum Called<B> {
     /// Answered already; none once hyper has taken it.
     Now(Option<Response<Tracked<B, State>>>),
     /// Being answered.
-    Later(Pin<Box<dyn Future<Output = Response<Tracked<B, State>>> + Send>>),
+    Later(Promise<Tracked<B, State>>),
 }
 
 impl<B: Unpin> Future for Called<B> {
