@@ -30,6 +30,7 @@ use seawall::edge::request::route::route;
 use seawall::edge::request::sanitize::{Incoming, Target};
 use seawall::edge::worker;
 use seawall::http::host::{Host, Scheme};
+use seawall::http::protocol::Protocol;
 use seawall::http::time::Time;
 use seawall::policy::freshness::Freshness;
 use seawall::server::{Interim, Peer, PeerAddr};
@@ -236,7 +237,7 @@ fn peer() -> Arc<Peer> {
         local: None,
         listener: 0,
         tls: None,
-        http2: false,
+        protocol: Protocol::Http1,
         interim: Interim::default(),
     })
 }

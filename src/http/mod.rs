@@ -15,6 +15,7 @@ pub mod hop_by_hop;
 pub mod host;
 pub mod list;
 pub mod multipart;
+pub mod protocol;
 pub mod range;
 pub mod refusal;
 pub mod structured;

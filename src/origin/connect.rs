@@ -13,6 +13,7 @@ use super::error::{FetchError, TlsFault};
 use super::member::{Address, Member};
 use super::wire::Wire;
 use crate::config::OriginProtocol;
+use crate::http::protocol::Protocol;
 
 /// How long IPv6 has the field to itself (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -30,16 +31,16 @@ const MAX_BUFFER: usize = 256 * 1024;
 /// `Connect`, `ConnectTimeout` or `Tls`; nothing was asked of the origin yet.
 pub(super) async fn connect(
     member: &Arc<Member>,
-    protocol: OriginProtocol,
+    wanted: OriginProtocol,
     timeout: Duration,
 ) -> Result<Connection, FetchError> {
-    match tokio::time::timeout(timeout, establish(member, protocol)).await {
+    match tokio::time::timeout(timeout, establish(member, wanted)).await {
         Ok(connected) => connected,
         Err(_) => Err(FetchError::ConnectTimeout(member.label.clone())),
     }
 }
 
-async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Connection, FetchError> {
+async fn establish(member: &Arc<Member>, wanted: OriginProtocol) -> Result<Connection, FetchError> {
     let failed = |e: &dyn std::fmt::Display| FetchError::Connect {
         member: member.label.clone(),
         reason: e.to_string(),
@@ -53,22 +54,28 @@ async fn establish(member: &Arc<Member>, protocol: OriginProtocol) -> Result<Con
         }
     };
     member.origin.metrics.connects.inc();
-    let h2 = protocol == OriginProtocol::H2 && wire.negotiated_h2().unwrap_or(true);
+    let protocol = match wanted {
+        OriginProtocol::Http1 => Protocol::Http1,
+        OriginProtocol::H2 => wire.negotiated().unwrap_or(Protocol::Http2),
+    };
     let received = wire.received();
     let io = TokioIo::new(wire);
-    let (sender, task) = if h2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.keep_alive_interval(Some(PING)).keep_alive_timeout(PING);
-        builder.timer(TokioTimer::new()).max_header_list_size(MAX_BUFFER as u32).adaptive_window(true);
-        let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
-        let driver = Driver::new(connection);
-        (Sender::H2(sender, driver.clone()), tokio::spawn(driver.run()))
-    } else {
-        let mut builder = http1::Builder::new();
-        builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
-        let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
-        // Errors reach whoever waits for the response; here they only end the task.
-        (Sender::H1(sender), tokio::spawn(async move { drop(connection.with_upgrades().await) }))
+    let (sender, task) = match protocol {
+        Protocol::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.keep_alive_interval(Some(PING)).keep_alive_timeout(PING);
+            builder.timer(TokioTimer::new()).max_header_list_size(MAX_BUFFER as u32).adaptive_window(true);
+            let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
+            let driver = Driver::new(connection);
+            (Sender::H2(sender, driver.clone()), tokio::spawn(driver.run()))
+        }
+        Protocol::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
+            let (sender, connection) = builder.handshake(io).await.map_err(|e| failed(&e))?;
+            // Errors reach whoever waits for the response; here they only end the task.
+            (Sender::H1(sender), tokio::spawn(async move { drop(connection.with_upgrades().await) }))
+        }
     };
     Ok(Connection::new(member.clone(), sender, received, task.abort_handle()))
 }

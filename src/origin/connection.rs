@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use super::member::Member;
 use super::pace::Outgoing;
 use super::wire::{Received, Wire};
+use crate::http::protocol::Protocol;
 
 /// An idle connection is closed after this; servers usually do so after 60 s or more, and the one who closes
 /// first never sends a request into a closing connection.
@@ -125,8 +126,11 @@ impl Connection {
         Self { sender, shared, stream }
     }
 
-    pub(super) fn is_h2(&self) -> bool {
-        matches!(self.sender, Sender::H2(..))
+    pub(super) fn protocol(&self) -> Protocol {
+        match self.sender {
+            Sender::H1(_) => Protocol::Http1,
+            Sender::H2(..) => Protocol::Http2,
+        }
     }
 
     /// Bytes received over its life.
@@ -201,7 +205,7 @@ impl Connections {
         while let Some(at) = next.checked_sub(1) {
             next = at;
             let last = idle.get_mut(at)?;
-            let old = last.since.elapsed() >= IDLE_TIMEOUT && !last.connection.is_h2();
+            let old = last.since.elapsed() >= IDLE_TIMEOUT && last.connection.protocol() == Protocol::Http1;
             if old || !matches!(last.connection.poll_ready(&mut cx), Poll::Ready(Ok(()))) {
                 idle.remove(at);
                 continue;
@@ -223,7 +227,7 @@ impl Connections {
 
     /// Takes back a connection whose response is at its end, now or as soon as it can carry the next request.
     pub(super) fn give_back(self: &Arc<Self>, mut connection: Connection) {
-        if connection.is_h2() {
+        if connection.protocol() == Protocol::Http2 {
             return;
         }
         match connection.poll_ready(&mut Context::from_waker(Waker::noop())) {

@@ -21,6 +21,7 @@ use super::pace::{Clock, Outgoing};
 use super::request::OnInformational;
 use super::skew;
 use crate::config::{OriginProtocol, Timeouts};
+use crate::http::protocol::Protocol;
 use crate::http::time::Time;
 
 /// A request head as one member is to get it.
@@ -104,7 +105,7 @@ async fn send(
         Some(stream) => Outgoing::stream(stream, clock.clone(), broke.clone()),
     };
     let request = head
-        .request(connection.is_h2(), member, outgoing)
+        .request(connection.protocol(), member, outgoing)
         .map_err(|error| Sent { error, untouched: false })?;
     let sent = tokio::select! {
         sent = connection.send(request) => sent,
@@ -126,34 +127,44 @@ async fn send(
 
 impl Head {
     /// HTTP/1.1 wants the path alone and a Host field, HTTP/2 wants both in the target.
-    fn request(&self, h2: bool, member: &Member, body: Outgoing) -> Result<Request<Outgoing>, FetchError> {
+    fn request(
+        &self,
+        protocol: Protocol,
+        member: &Member,
+        body: Outgoing,
+    ) -> Result<Request<Outgoing>, FetchError> {
         let mut headers = self.headers.clone();
         let mut uri = http::uri::Parts::default();
         uri.path_and_query = Some(self.target.clone());
         if self.trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        if h2 {
-            // Its frames say where a body ends (RFC 9113 §8.1).
-            headers.remove(header::TRANSFER_ENCODING);
-            uri.scheme = Some(if member.origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
-            let host =
-                Authority::try_from(self.host.as_bytes()).map_err(|_| FetchError::BadRequest("host"))?;
-            uri.authority = Some(host);
-        } else {
-            headers.insert(header::HOST, self.host.clone());
-            if self.trailers {
-                headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+        let version = match protocol {
+            Protocol::Http2 => {
+                // Its frames say where a body ends (RFC 9113 §8.1).
+                headers.remove(header::TRANSFER_ENCODING);
+                uri.scheme = Some(if member.origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+                let host =
+                    Authority::try_from(self.host.as_bytes()).map_err(|_| FetchError::BadRequest("host"))?;
+                uri.authority = Some(host);
+                Version::HTTP_2
             }
-            if let Some(protocol) = &self.upgrade {
-                headers.append(header::CONNECTION, HeaderValue::from_static("upgrade"));
-                headers.insert(header::UPGRADE, protocol.clone());
+            Protocol::Http1 => {
+                headers.insert(header::HOST, self.host.clone());
+                if self.trailers {
+                    headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+                }
+                if let Some(upgrade) = &self.upgrade {
+                    headers.append(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                    headers.insert(header::UPGRADE, upgrade.clone());
+                }
+                Version::HTTP_11
             }
-        }
+        };
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
+        *request.version_mut() = version;
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| FetchError::BadRequest("target"))?;
-        *request.version_mut() = if h2 { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = headers;
         if let Some(callback) = self.on_informational.clone() {
             hyper::ext::on_informational(&mut request, move |response| {
@@ -176,12 +187,12 @@ fn answer(
     start: Instant,
 ) -> Result<Answer, FetchError> {
     let first_byte = start.elapsed();
-    let upgrade = head.upgrade.is_some() && !connection.is_h2();
+    let upgrade = head.upgrade.is_some() && connection.protocol() == Protocol::Http1;
     let end = end_of(response.status(), response.version(), response.headers(), &head.method, upgrade)
         .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
     member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
     member.origin.metrics.answered(response.status());
     skew::note(member, response.headers(), Time::system());
-    let reusable = connection.is_h2() || end == End::Marked;
+    let reusable = connection.protocol() == Protocol::Http2 || end == End::Marked;
     Ok(Answer { response, connection, reusable, first_byte })
 }

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use crate::http::protocol::Protocol;
+
 /// Counts (decrypted) bytes received, which tells a connection that was dead when it was taken up from one that
 /// broke off in the middle of a response.
 #[derive(Debug, Clone, Default)]
@@ -49,11 +51,11 @@ impl Wire {
         self.received.clone()
     }
 
-    /// Whether the other side picked HTTP/2 by ALPN; `None` where there was no choice.
-    pub(super) fn negotiated_h2(&self) -> Option<bool> {
+    /// What the other side picked by ALPN; `None` where there was no choice.
+    pub(super) fn negotiated(&self) -> Option<Protocol> {
         match &self.inner {
             Inner::Tcp(_) | Inner::Unix(_) => None,
-            Inner::Tls(tls) => Some(tls.get_ref().1.alpn_protocol() == Some(b"h2")),
+            Inner::Tls(tls) => Some(Protocol::of_alpn(tls.get_ref().1.alpn_protocol())),
         }
     }
 }

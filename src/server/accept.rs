@@ -5,76 +5,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 
-use super::clock::Clock;
-use super::connection::{self, Accepted, Protocols};
-use super::drain::{Drain, Open};
+use super::connection;
 use super::handler::{Handler, Peer, PeerAddr};
 use super::interim::Interim;
-use super::metrics::{ListenerMetrics, ServerMetrics, Turned};
-use super::per_ip::PerIp;
-use crate::config::Limits;
+use super::metrics::Turned;
+use super::stream::Accepted;
+use super::worker::{Listener, Worker};
+use crate::http::protocol::Protocol;
 
 /// After a failed accept: with no file descriptor free, the next would fail as well.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// What all workers share.
-#[derive(Debug)]
-pub struct Shared {
-    /// `[server.limits]`
-    pub limits: Arc<Limits>,
-    /// This node's name in Cache-Status.
-    pub server_name: Arc<str>,
-    /// For all times.
-    pub clock: Clock,
-    /// The word to stop.
-    pub drain: Drain,
-    /// `connections`
-    pub slots: Arc<Semaphore>,
-    /// `connections_per_ip`, if there is a limit.
-    pub per_ip: Option<Arc<PerIp>>,
-    /// Counted here.
-    pub metrics: ServerMetrics,
-}
-
-/// What the connections of one worker share.
-#[derive(Debug)]
-pub struct Worker<H> {
-    /// Answers requests.
-    pub handler: H,
-    /// Settings of what is spoken.
-    pub protocols: Protocols,
-    /// This worker's connections.
-    pub open: Arc<Open>,
-    /// What it shares with the others.
-    pub shared: Arc<Shared>,
-}
-
-impl<H> std::ops::Deref for Worker<H> {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.shared
-    }
-}
-
-/// A listener, as all workers see it.
-#[derive(Debug)]
-pub struct Listener {
-    /// Index into `Config::listeners`.
-    pub index: usize,
-    /// Its address as configured, for people.
-    pub name: String,
-    /// It terminates TLS.
-    pub tls: Option<Arc<ServerConfig>>,
-    /// It answers with redirects to this port.
-    pub redirect: Option<u16>,
-    /// Its own metrics.
-    pub metrics: ListenerMetrics,
-}
 
 /// A worker's own socket of a listener, before it is on a runtime.
 #[derive(Debug)]
@@ -173,8 +115,14 @@ async fn admit<H: Handler>(
         }
         Accepted::Unix(_) => None,
     };
-    let peer =
-        Peer { addr, local, listener: listener.index, tls: None, http2: false, interim: Interim::default() };
+    let peer = Peer {
+        addr,
+        local,
+        listener: listener.index,
+        tls: None,
+        protocol: Protocol::Http1,
+        interim: Interim::default(),
+    };
     let (listener, worker) = (listener.clone(), worker.clone());
     let entered = worker.open.enter();
     tokio::spawn(async move {

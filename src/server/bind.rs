@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::accept::{Listener, Shared, Socket};
+use super::accept::Socket;
 use super::clock::Clock;
 use super::drain::Drain;
 use super::metrics::ServerMetrics;
@@ -15,6 +15,7 @@ use super::per_ip::PerIp;
 use super::socket;
 use super::tls::watch::Watch;
 use super::tls::{self, TlsError};
+use super::worker::{Listener, Shared};
 use crate::config::{Config, ListenAddress};
 
 /// What kept the server from listening.

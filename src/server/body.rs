@@ -6,12 +6,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::h2::Upload;
 use super::handler::BoxError;
+use super::streams::upload::Upload;
 use crate::config::Limits;
 use crate::http::refusal::Refusal;
 
@@ -23,7 +24,13 @@ pub enum ClientBody {
     /// A message's body on HTTP/1.
     Http1(Incoming),
     /// A stream's on HTTP/2.
-    Http2(Upload),
+    Http2(Upload<RecvStream>),
+}
+
+impl From<Upload<RecvStream>> for ClientBody {
+    fn from(body: Upload<RecvStream>) -> Self {
+        Self::Http2(body)
+    }
 }
 
 impl Body for ClientBody {

@@ -8,7 +8,10 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use super::state::LAST_REQUEST;
+/// While the server drains: how long a connection without a request is kept for one that is on its way, in milliseconds.
+/// More than the round trip of nearly every client, and little beside `shutdown_timeout`. HTTP/1 only: HTTP/2 says up to
+/// which request it answers. (nginx: `keepalive_min_timeout`; HAProxy: `idle-close-on-response`.)
+pub const LAST_REQUEST: u64 = 2_000;
 
 /// Shared by all workers.
 #[derive(Debug, Default)]

@@ -8,19 +8,23 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::drain::Drain;
-use super::state::{ConnState, Due};
+use super::state::{Due, State};
 
 /// A connection that can be told to take no new requests.
-pub trait Connection: Future {
-    /// Whether [`Connection::go`] loses no request that is on its way: HTTP/2 says up to which it answers (GOAWAY).
-    /// HTTP/1 has only the head of a response to say it with, so it waits for one.
-    const SAYS_GOODBYE: bool;
+pub trait Driven: Future {
+    /// Where it notes what it is doing.
+    type State: State;
+
+    /// The server drains. True if the connection may be told to [`go`](Self::go) at once, and loses no request that is on
+    /// its way: HTTP/2 says up to which it answers (GOAWAY). HTTP/1 has only the head of a response to say it with, so it
+    /// waits for one.
+    fn drain(state: &Self::State) -> bool;
 
     /// Finish what is in flight, then end.
     fn go(self: Pin<&mut Self>);
 
-    /// HTTP/2: nothing was heard for long, so ask whether somebody is there.
-    fn ping(self: Pin<&mut Self>) {}
+    /// What only this protocol has is due.
+    fn due(self: Pin<&mut Self>, due: <Self::State as State>::Due, state: &Self::State);
 }
 
 /// How a connection ended.
@@ -33,9 +37,9 @@ pub enum End<T> {
 }
 
 /// Runs `connection` to its end.
-pub async fn drive<C: Connection>(
+pub async fn drive<C: Driven>(
     mut connection: Pin<&mut C>,
-    state: &ConnState,
+    state: &C::State,
     drain: &Drain,
 ) -> End<C::Output> {
     let mut word = pin!(drain.notified());
@@ -51,34 +55,17 @@ pub async fn drive<C: Connection>(
             let _ = word.as_mut().poll(cx);
         }
         loop {
-            if !going && drain.is_draining() {
-                if C::SAYS_GOODBYE {
-                    going = true;
-                    state.go();
-                    connection.as_mut().go();
-                } else {
-                    state.drain();
-                }
+            if !going && drain.is_draining() && C::drain(state) {
+                going = true;
+                state.go();
+                connection.as_mut().go();
             }
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(End::Done(result));
             }
-            if state.gathered() {
-                // All that was ready is gathered: now it is written, in one piece.
-                state.set_flushing(true);
-                let polled = connection.as_mut().poll(cx);
-                state.set_flushing(false);
-                if let Poll::Ready(result) = polled {
-                    return Poll::Ready(End::Done(result));
-                }
-            }
             match timer.due(cx, state) {
                 None => return Poll::Pending,
-                Some(Due::Head) => state.set_overdue(),
-                Some(Due::Ping) => {
-                    state.pinged();
-                    connection.as_mut().ping();
-                }
+                Some(Due::Own(due)) => connection.as_mut().due(due, state),
                 Some(Due::Idle) if !going => {
                     going = true;
                     state.go();
@@ -103,7 +90,7 @@ struct Timer<'a> {
 
 impl Timer<'_> {
     /// What is due by now; otherwise the task is woken when something may be.
-    fn due(&mut self, cx: &mut Context<'_>, state: &ConnState) -> Option<Due> {
+    fn due<S: State>(&mut self, cx: &mut Context<'_>, state: &S) -> Option<Due<S::Due>> {
         loop {
             let (at, due) = state.next();
             if at >= self.armed && !self.sleep.is_elapsed() {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::body::ClientBody;
 use super::glimpse::Glimpse;
 use super::interim::Interim;
+use crate::http::protocol::Protocol;
 use crate::http::refusal::Refusal;
 
 /// An error of any kind.
@@ -57,8 +58,8 @@ pub struct Peer {
     pub listener: usize,
     /// What TLS agreed on; none on a plain connection.
     pub tls: Option<TlsInfo>,
-    /// HTTP/2 rather than HTTP/1.
-    pub http2: bool,
+    /// What it speaks; HTTP/1 until that is known.
+    pub protocol: Protocol,
     /// The way for interim responses.
     pub interim: Interim,
 }

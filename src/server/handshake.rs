@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use super::connection::Accepted;
 use super::handler::{PeerAddr, TlsInfo};
 use super::metrics::ServerMetrics;
-use super::stream::Stream;
+use super::stream::{Accepted, Stream};
+use crate::http::protocol::Protocol;
 
 /// How it began.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub enum Begun {
         stream: Stream,
         /// What was agreed on.
         info: TlsInfo,
-        /// ALPN chose HTTP/2.
-        http2: bool,
+        /// What ALPN chose.
+        protocol: Protocol,
     },
     /// The client speaks plain HTTP and waits for an answer.
     Plain(Stream),
@@ -157,6 +157,6 @@ async fn shake<IO: AsyncRead + AsyncWrite + Unpin>(
         version,
         client_certificate: session.peer_certificates().is_some(),
     };
-    let http2 = session.alpn_protocol() == Some(b"h2");
-    Begun::Tls { stream: transport(stream), info, http2 }
+    let protocol = Protocol::of_alpn(session.alpn_protocol());
+    Begun::Tls { stream: transport(stream), info, protocol }
 }

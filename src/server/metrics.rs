@@ -7,6 +7,8 @@ use prometheus::{
     Registry,
 };
 
+use crate::http::protocol::Protocol;
+
 /// Seconds. A round trip to the client is in it, so the scale is that of networks.
 const HANDSHAKE_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
@@ -53,8 +55,11 @@ pub struct ListenerMetrics {
 
 impl ListenerMetrics {
     /// Counts a connection as open until the value is dropped.
-    pub fn open(&self, http2: bool) -> Open {
-        let gauge = if http2 { &self.http2 } else { &self.http1 };
+    pub fn open(&self, protocol: Protocol) -> Open {
+        let gauge = match protocol {
+            Protocol::Http1 => &self.http1,
+            Protocol::Http2 => &self.http2,
+        };
         gauge.inc();
         Open(gauge.clone())
     }
@@ -133,10 +138,11 @@ impl ServerMetrics {
 
     /// Those of the listener that is called `name`.
     pub fn listener(&self, name: &str) -> ListenerMetrics {
+        let open = |protocol: Protocol| self.connections.with_label_values(&[name, protocol.as_str()]);
         ListenerMetrics {
             accepted: self.accepted.with_label_values(&[name]),
-            http1: self.connections.with_label_values(&[name, "http/1.1"]),
-            http2: self.connections.with_label_values(&[name, "h2"]),
+            http1: open(Protocol::Http1),
+            http2: open(Protocol::Http2),
         }
     }
 

@@ -10,49 +10,35 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
 use super::handler::BoxError;
-use super::state::ConnState;
+use super::state::State;
 use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
 use crate::http::refusal::Refusal;
 
 /// One request in flight: from the service's call to the end of the response's body, or of either by a drop.
 #[derive(Debug)]
-pub struct InFlight {
-    state: Arc<ConnState>,
-    http2: bool,
-    /// HTTP/2: bytes of it wait for the client's window.
-    waits: bool,
+pub struct InFlight<S: State> {
+    state: Arc<S>,
 }
 
-impl InFlight {
+impl<S: State> InFlight<S> {
     /// Begins now.
-    pub fn begin(state: Arc<ConnState>, http2: bool) -> Self {
+    pub fn begin(state: Arc<S>) -> Self {
         state.begin();
-        Self { state, http2, waits: false }
-    }
-
-    /// HTTP/2: bytes of the response wait for the client's window, or wait no more.
-    pub fn set_waits(&mut self, waits: bool) {
-        match (self.waits, waits) {
-            (false, true) => self.state.given(),
-            (true, false) => self.state.taken(),
-            _ => {}
-        }
-        self.waits = waits;
+        Self { state }
     }
 }
 
-impl Drop for InFlight {
+impl<S: State> Drop for InFlight<S> {
     fn drop(&mut self) {
-        self.set_waits(false);
         self.state.end();
     }
 }
 
 /// A response body, of the handler or of the server.
 #[derive(Debug)]
-pub struct Tracked<B> {
+pub struct Tracked<B, S: State> {
     source: Source<B>,
-    in_flight: InFlight,
+    in_flight: InFlight<S>,
 }
 
 #[derive(Debug)]
@@ -62,29 +48,29 @@ enum Source<B> {
     Own(Option<Bytes>),
 }
 
-impl<B> Tracked<B> {
+impl<B, S: State> Tracked<B, S> {
     /// The handler's.
-    pub fn handler(body: B, in_flight: InFlight) -> Self {
+    pub fn handler(body: B, in_flight: InFlight<S>) -> Self {
         Self { source: Source::Handler(body), in_flight }
     }
 
     /// The server's own.
-    pub fn own(body: Bytes, in_flight: InFlight) -> Self {
+    pub fn own(body: Bytes, in_flight: InFlight<S>) -> Self {
         Self { source: Source::Own(Some(body).filter(|body| !body.is_empty())), in_flight }
     }
 
-    /// HTTP/2: see [`InFlight::set_waits`].
-    pub fn set_waits(&mut self, waits: bool) {
-        self.in_flight.set_waits(waits);
+    /// Its connection's.
+    pub fn state(&self) -> &S {
+        &self.in_flight.state
     }
 
     /// The request without what it was answered with.
-    pub fn into_in_flight(self) -> InFlight {
+    pub fn into_in_flight(self) -> InFlight<S> {
         self.in_flight
     }
 }
 
-impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin, S: State> Body for Tracked<B, S> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -121,13 +107,13 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Tracked<B> {
 }
 
 /// The server's own answer, for a reason; no cache may keep it.
-fn own<B>(
+fn own<B, S: State>(
     status: StatusCode,
     reason: &str,
     body: Bytes,
     server_name: &str,
-    in_flight: InFlight,
-) -> Response<Tracked<B>> {
+    in_flight: InFlight<S>,
+) -> Response<Tracked<B, S>> {
     let mut response = Response::new(Tracked::own(body, in_flight));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -137,22 +123,28 @@ fn own<B>(
 }
 
 /// The way to https, for good (RFC 9110 §15.4.9).
-pub fn redirect<B>(location: HeaderValue, server_name: &str, in_flight: InFlight) -> Response<Tracked<B>> {
+pub fn redirect<B, S: State>(
+    location: HeaderValue,
+    server_name: &str,
+    in_flight: InFlight<S>,
+) -> Response<Tracked<B, S>> {
     let status = StatusCode::PERMANENT_REDIRECT;
     let mut response = own(status, "redirect_https", Bytes::new(), server_name, in_flight);
     response.headers_mut().insert(header::LOCATION, location);
     response
 }
 
-/// A refusal as a response. On HTTP/1 it ends the connection.
-pub fn refusal<B>(refusal: Refusal, server_name: &str, in_flight: InFlight) -> Response<Tracked<B>> {
-    let http2 = in_flight.http2;
+/// A refusal as a response. On HTTP/1 it ends the connection; where streams have ends of their own, Connection is taken out
+/// with all other fields of the hop.
+pub fn refusal<B, S: State>(
+    refusal: Refusal,
+    server_name: &str,
+    in_flight: InFlight<S>,
+) -> Response<Tracked<B, S>> {
     let body = refusal.body().into();
     let mut response = own(refusal.status(), refusal.as_str(), body, server_name, in_flight);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if !http2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::accept::{self, Listener, Shared, Socket, Worker};
+use super::accept::{self, Socket};
 use super::bind::{Bound, BoundAddress, BoundTo};
-use super::connection::Protocols;
 use super::drain::Open;
 use super::handler::Handler;
 use super::tls::watch::Watch;
+use super::worker::{Listener, Protocols, Shared, Worker};
 
 /// What kept the workers from starting.
 #[derive(Debug, thiserror::Error)]

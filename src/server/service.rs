@@ -1,85 +1,43 @@
 //! From a connection to the handler: what is refused before it is called, and what happens when it panics.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
-use hyper::body::Incoming;
-use parking_lot::Mutex;
 
-use super::accept::Shared;
 use super::body::ClientBody;
 use super::glimpse::Glimpse;
 use super::handler::{Handled, Handler, Peer};
 use super::response::{self, InFlight, Tracked};
-use super::state::ConnState;
-use super::takeover::Takeover;
+use super::state::State;
+use super::worker::Shared;
+use crate::http::protocol::Protocol;
 use crate::http::refusal::Refusal;
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
-pub struct Service<H> {
+pub struct Service<H, S> {
     /// Answers them.
     pub handler: H,
     /// Whose they are.
     pub peer: Arc<Peer>,
     /// Their connection.
-    pub state: Arc<ConnState>,
+    pub state: Arc<S>,
     /// What it shares with all others.
     pub shared: Arc<Shared>,
     /// `redirect_https`: the port to go to.
     pub redirect: Option<u16>,
-    /// HTTP/1: who has the connection when hyper is done with it.
-    pub takeover: Mutex<Option<Takeover>>,
-    /// A request of it was HTTP/1.0, where the end of the connection can end a body.
-    pub old: AtomicBool,
 }
 
-impl<H: Handler> Service<H> {
-    /// Answers one request of HTTP/1.
-    pub fn call(self: &Arc<Self>, request: Request<Incoming>) -> Called<H::Body> {
-        if request.version() == Version::HTTP_10 {
-            self.old.store(true, Ordering::Relaxed);
-        }
-        let may_have_interim = request.version() == Version::HTTP_11 && request.body().is_end_stream();
-        match self.answer(request.map(ClientBody::Http1)) {
-            Answer::Now(response) => Called::now(self.last(response)),
-            Answer::Later(future, in_flight) => {
-                let service = Arc::clone(self);
-                if may_have_interim {
-                    self.peer.interim.begin();
-                }
-                Called::Later(Box::pin(async move {
-                    let mut future = future;
-                    let answered = std::future::poll_fn(|cx| poll_unwound(&mut future, cx)).await;
-                    service.peer.interim.end();
-                    service.last(service.answered(answered, in_flight))
-                }))
-            }
-        }
-    }
-
-    /// What is done to every response of HTTP/1 just before hyper writes its head.
-    fn last<B>(&self, mut response: Response<B>) -> Response<B> {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            *self.takeover.lock() = response.extensions_mut().remove::<Takeover>();
-        } else if self.shared.drain.is_draining() {
-            // Who is told so sends its next request elsewhere; hyper ends the connection after the body (RFC 9112 §9.6).
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-
+impl<H: Handler, S: State> Service<H, S> {
     /// Answers one request, in every case.
-    pub fn answer(&self, request: Request<ClientBody>) -> Answer<H::Body> {
-        let in_flight = InFlight::begin(self.state.clone(), self.peer.http2);
+    pub fn answer(&self, request: Request<ClientBody>) -> Answer<H::Body, S> {
+        let in_flight = InFlight::begin(self.state.clone());
         if let Err(refusal) = self.check(&request) {
             return Answer::Now(self.refuse(refusal, &request, in_flight));
         }
@@ -104,8 +62,8 @@ impl<H: Handler> Service<H> {
     pub fn answered(
         &self,
         answered: Result<Response<H::Body>, Panicked>,
-        in_flight: InFlight,
-    ) -> Response<Tracked<H::Body>> {
+        in_flight: InFlight<S>,
+    ) -> Response<Tracked<H::Body, S>> {
         match answered {
             Ok(response) => response.map(|body| Tracked::handler(body, in_flight)),
             Err(Panicked) => self.replace(Refusal::Internal, in_flight),
@@ -117,34 +75,42 @@ impl<H: Handler> Service<H> {
         &self,
         refusal: Refusal,
         request: &Request<ClientBody>,
-        in_flight: InFlight,
-    ) -> Response<Tracked<H::Body>> {
+        in_flight: InFlight<S>,
+    ) -> Response<Tracked<H::Body, S>> {
         self.handler.refuse(refusal, &Glimpse::of_request(request), &self.peer);
         response::refusal(refusal, &self.shared.server_name, in_flight)
     }
 
     /// A refusal in place of the handler's response.
-    pub fn replace(&self, refusal: Refusal, in_flight: InFlight) -> Response<Tracked<H::Body>> {
+    pub fn replace(&self, refusal: Refusal, in_flight: InFlight<S>) -> Response<Tracked<H::Body, S>> {
         self.handler.replaced(refusal, &self.peer);
         response::refusal(refusal, &self.shared.server_name, in_flight)
     }
 
-    /// HTTP/1 heads were measured as bytes on their way in; HTTP/2 has them only here.
+    /// What is refused by the head alone.
     fn check(&self, request: &Request<ClientBody>) -> Result<(), Refusal> {
-        let limits = &self.shared.limits;
-        if self.peer.http2 {
-            let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-            if target > limits.uri_bytes {
-                return Err(Refusal::UriTooLong);
-            }
-            let headers = request.headers();
-            if headers.len() > limits.headers || target + size(headers) > limits.header_bytes {
-                return Err(Refusal::HeadTooLarge);
-            }
+        match self.peer.protocol {
+            // Measured as bytes on their way in.
+            Protocol::Http1 => {}
+            Protocol::Http2 => self.measure(request)?,
         }
         // The lower bound is the Content-Length, or zero.
-        if request.body().size_hint().lower() > limits.request_body {
+        if request.body().size_hint().lower() > self.shared.limits.request_body {
             return Err(Refusal::BodyTooLarge);
+        }
+        Ok(())
+    }
+
+    /// A head against the limits, where it is not before here that it is seen whole.
+    fn measure(&self, request: &Request<ClientBody>) -> Result<(), Refusal> {
+        let limits = &self.shared.limits;
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > limits.uri_bytes {
+            return Err(Refusal::UriTooLong);
+        }
+        let headers = request.headers();
+        if headers.len() > limits.headers || target + size(headers) > limits.header_bytes {
+            return Err(Refusal::HeadTooLarge);
         }
         Ok(())
     }
@@ -187,39 +153,11 @@ fn host(headers: &HeaderMap) -> Result<Authority, Refusal> {
 pub type Promise<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
 
 /// What becomes of a request.
-pub enum Answer<B> {
+pub enum Answer<B, S: State> {
     /// It is answered.
-    Now(Response<Tracked<B>>),
+    Now(Response<Tracked<B, S>>),
     /// It will be, once [`poll_unwound`] gives what [`Service::answered`] takes.
-    Later(Promise<B>, InFlight),
-}
-
-/// A call under way, as hyper wants it.
-pub enum Called<B> {
-    /// Answered already; none once hyper has taken it.
-    Now(Option<Response<Tracked<B>>>),
-    /// Being answered.
-    Later(Pin<Box<dyn Future<Output = Response<Tracked<B>>> + Send>>),
-}
-
-impl<B> Called<B> {
-    fn now(response: Response<Tracked<B>>) -> Self {
-        Self::Now(Some(response))
-    }
-}
-
-impl<B: Unpin> Future for Called<B> {
-    type Output = Result<Response<Tracked<B>>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            // hyper does not poll again what was ready.
-            Called::Now(response) => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-            Called::Later(future) => future.as_mut().poll(cx).map(Ok),
-        }
-    }
+    Later(Promise<B>, InFlight<S>),
 }
 
 /// The handler panicked; the panic hook has reported where.

@@ -8,6 +8,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+/// Where a connection comes from, before anything was read from it.
+#[derive(Debug)]
+pub enum Accepted {
+    /// TCP, with both addresses.
+    Tcp(TcpStream),
+    /// A unix socket.
+    Unix(UnixStream),
+}
+
 /// A connection's transport.
 #[derive(Debug)]
 pub enum Stream {

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use http::Version;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::record::{Details, Protocol, Record};
+use super::record::{Details, Record};
+use crate::http::protocol::version_name;
 
 /// How lines look, once `auto` is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +119,7 @@ fn json(record: &Record, site: &str, out: &mut Vec<u8>) {
         host: &details.host,
         path: &details.path,
         query: &details.query,
-        protocol: details.protocol.map(|p| p.as_str()),
+        protocol: details.version.map(version_name),
         tls: details.tls,
         status: record.status,
         outcome: record.outcome.as_str(),
@@ -200,10 +202,10 @@ fn request_line(line: &mut String, record: &Record, details: &Details) {
         escape_word(line, &details.query);
     }
     line.push(' ');
-    line.push_str(match details.protocol {
-        Some(Protocol::Http10) => "HTTP/1.0",
-        Some(Protocol::Http11) | None => "HTTP/1.1",
-        Some(Protocol::H2) => "HTTP/2.0",
+    line.push_str(match details.version {
+        // The format is older than versions without a minor number.
+        Some(Version::HTTP_2) => "HTTP/2.0",
+        version => version_name(version.unwrap_or(Version::HTTP_11)),
     });
 }
 
@@ -342,7 +344,7 @@ mod tests {
     fn details() -> Details {
         Details {
             client: Some("2001:db8::1".parse().unwrap()),
-            protocol: Some(Protocol::H2),
+            version: Some(Version::HTTP_2),
             tls: Some("TLSv1.3"),
             host: "photos.example".into(),
             path: "/a b".into(),

@@ -21,7 +21,7 @@ pub use access_log::{AccessLog, AccessLogError};
 pub use diagnostics::{DiagnosticsError, Guard, tracing_init};
 pub use hot_keys::{HotKey, HotKeys, HotShard};
 pub use metrics::{CONTENT_TYPE, Metrics};
-pub use record::{Details, MethodClass, OriginTrip, Protocol, Record, Tier};
+pub use record::{Details, MethodClass, OriginTrip, Record, Tier};
 pub use recorder::{Pending, Recorder};
 pub use shard::RequestShard;
 pub use sites::SiteHandle;

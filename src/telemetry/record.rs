@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, Version};
 use quanta::Instant;
 
 use super::sites::SiteHandle;
@@ -140,28 +140,6 @@ impl Record {
     }
 }
 
-/// The protocol a request came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1
-    Http11,
-    /// HTTP/2
-    H2,
-}
-
-impl Protocol {
-    /// As the access log writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Protocol::Http10 => "HTTP/1.0",
-            Protocol::Http11 => "HTTP/1.1",
-            Protocol::H2 => "HTTP/2",
-        }
-    }
-}
-
 /// What the access log shows beyond a [`Record`]'s numbers.
 ///
 /// Strings are the client's words: the log escapes them and cuts them to a length, nobody has to before.
@@ -169,8 +147,8 @@ impl Protocol {
 pub struct Details {
     /// The client's address, after trusted proxies were believed.
     pub client: Option<IpAddr>,
-    /// How the request came in.
-    pub protocol: Option<Protocol>,
+    /// Of the request, as it came in.
+    pub version: Option<Version>,
     /// `TLSv1.2`, `TLSv1.3`; none on a plain connection.
     pub tls: Option<&'static str>,
     /// The method as sent, where [`MethodClass`] says `other`.

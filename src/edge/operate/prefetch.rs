@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
+use crate::http::protocol::Protocol;
 use crate::server::body::ClientBody;
 use crate::server::{Handled, Handler, Interim, Peer, PeerAddr, TlsInfo};
 
@@ -264,7 +265,7 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
         local: None,
         listener: 0,
         tls,
-        http2: false,
+        protocol: Protocol::Http1,
         interim: Interim::default(),
     });
     let (here, there) = tokio::io::duplex(PIPE);

@@ -8,10 +8,11 @@ use http::header::{AGE, RANGE, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 
 use crate::http::cache_status::CACHE_STATUS;
+use crate::http::protocol::Protocol;
 use crate::origin::Trip;
 use crate::policy::outcome::Outcome;
 use crate::server::{Glimpse, Peer, PeerAddr};
-use crate::telemetry::{Details, HotShard, MethodClass, OriginTrip, Pending, Protocol, Tier};
+use crate::telemetry::{Details, HotShard, MethodClass, OriginTrip, Pending, Tier};
 
 use super::refusal::Refused;
 use super::response::Answer;
@@ -34,11 +35,7 @@ pub fn begun<B>(pending: &mut Pending, request: &Request<B>, peer: &Peer) {
     let prefetch = peer.addr == PeerAddr::Prefetch;
     pending.record.details = Some(Box::new(Details {
         client: peer.addr.ip(),
-        protocol: (!prefetch).then(|| match request.version() {
-            Version::HTTP_2 => Protocol::H2,
-            Version::HTTP_10 => Protocol::Http10,
-            _ => Protocol::Http11,
-        }),
+        version: (!prefetch).then(|| request.version()),
         tls: peer.tls.as_ref().filter(|_| !prefetch).map(|tls| tls.version),
         source: prefetch.then_some("prefetch"),
         request_id: Some(request_id(request.headers())),
@@ -60,10 +57,9 @@ pub fn glimpsed(pending: &mut Pending, seen: &Glimpse, peer: &Peer) {
     pending.record.sampled = true;
     pending.record.details = Some(Box::new(Details {
         client: peer.addr.ip(),
-        protocol: match seen.version {
-            Some(Version::HTTP_10) => Some(Protocol::Http10),
-            Some(_) if !peer.http2 => Some(Protocol::Http11),
-            _ => peer.http2.then_some(Protocol::H2),
+        version: match peer.protocol {
+            Protocol::Http1 => seen.version,
+            Protocol::Http2 => Some(Version::HTTP_2),
         },
         tls: peer.tls.as_ref().map(|tls| tls.version),
         method: Some(seen.method.clone()),

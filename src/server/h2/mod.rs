@@ -1,21 +1,12 @@
 //! HTTP/2 over the `h2` crate, which knows frames, windows and header compression: streams in, responses out.
 //!
 //! hyper's server would do, if it could send interim responses and open tunnels (RFC 8441) without a task for each.
-//! In the order a stream meets them: [`settings`] is what the client may do, `serving` takes streams in and
-//! answers hits on the spot, `stream` waits for the other answers, `reply` writes heads and `pump` bodies. `upload` is
-//! the request's body, `hints` the way of interim responses, `websocket` and `tunnel` are extended CONNECT.
+//! [`settings`] is what the client may do, [`connection`] takes streams in and drives them, [`io`] gathers what is
+//! written, [`state`] says what the connection is doing, [`halves`] are a stream's. What becomes of a stream is in
+//! `streams`.
 
-mod hints;
-mod pump;
-mod reply;
-mod serving;
-mod settings;
-mod stream;
-mod tunnel;
-mod upload;
-mod websocket;
-
-pub use hints::{Desk, StreamHints};
-pub use serving::Serving;
-pub use settings::settings;
-pub use upload::Upload;
+pub mod connection;
+pub mod halves;
+pub mod io;
+pub mod settings;
+pub mod state;

@@ -6,26 +6,29 @@ use tokio::io::AsyncWrite;
 use tokio::net::UnixStream;
 
 use super::super::clock::Clock;
-use super::super::interim::Interim;
-use super::super::io::GuardedIo;
-use super::super::state::{ConnState, Deadlines};
+use super::super::h2::io::GatheringIo;
+use super::super::h2::state::State;
+use super::super::link::Link;
+use super::super::state::{Core, Deadlines, State as _};
 use super::super::stream::Stream;
 use super::*;
 
-/// What h2 would write to, whose first request has come; its state; the client.
-fn io() -> (GuardedIo, Arc<ConnState>, UnixStream) {
+/// What h2 would write to; its state; the client.
+fn fresh() -> (GatheringIo, Arc<State>, UnixStream) {
     let (ours, client) = UnixStream::pair().unwrap();
-    let state = Arc::new(ConnState::new(Clock::start(), Deadlines::from(&limits()), 1));
+    let state = Arc::new(State::new(Core::new(Clock::start(), Deadlines::from(&limits()), 1)));
+    (GatheringIo::new(Link::new(Stream::Unix(ours), vec![], state.clone())), state, client)
+}
+
+/// The same, whose first request has come.
+fn io() -> (GatheringIo, Arc<State>, UnixStream) {
+    let (io, state, client) = fresh();
     state.begin();
-    (
-        GuardedIo::new(Stream::Unix(ours), vec![], None, state.clone(), "seawall".into(), Interim::default()),
-        state,
-        client,
-    )
+    (io, state, client)
 }
 
 /// Writes once, without waiting: how much was taken, if any.
-async fn write(io: &mut GuardedIo, bytes: &[u8]) -> Option<usize> {
+async fn write(io: &mut GatheringIo, bytes: &[u8]) -> Option<usize> {
     poll_fn(|cx| match Pin::new(&mut *io).poll_write(cx, bytes) {
         Poll::Ready(wrote) => Poll::Ready(Some(wrote.unwrap())),
         Poll::Pending => Poll::Ready(None),
@@ -62,10 +65,7 @@ async fn small_writes_leave_together_when_a_flush_is_meant() {
 
 #[tokio::test]
 async fn before_the_first_request_every_flush_is_meant() {
-    let (ours, client) = UnixStream::pair().unwrap();
-    let state = Arc::new(ConnState::new(Clock::start(), Deadlines::from(&limits()), 1));
-    let mut io =
-        GuardedIo::new(Stream::Unix(ours), vec![], None, state, "seawall".into(), Interim::default());
+    let (mut io, _state, client) = fresh();
     assert_eq!(write(&mut io, b"SETTINGS").await, Some(8));
     io.flush().await.unwrap();
     assert_eq!(comes(&client).await, 8);

@@ -5,6 +5,7 @@ mod framing;
 mod gather;
 mod h2;
 mod limits;
+mod listeners;
 mod tls;
 
 use std::convert::Infallible;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use super::body::{ClientBody, LimitedBody};
 use super::*;
 use crate::config::*;
+use crate::http::protocol::Protocol;
 use crate::http::refusal::Refusal;
 
 /// Bytes of `/large`.
@@ -417,7 +419,7 @@ async fn keeps_connections_and_answers_pipelined_requests_in_order() {
     }
     let peer = up.seen.peers.lock()[0].clone();
     assert_eq!(peer.addr, PeerAddr::Tcp(stream.local_addr().unwrap()));
-    assert!(peer.tls.is_none() && !peer.http2 && peer.local == Some(up.addr(0)));
+    assert!(peer.tls.is_none() && peer.protocol == Protocol::Http1 && peer.local == Some(up.addr(0)));
 }
 
 #[tokio::test]
@@ -441,7 +443,7 @@ async fn speaks_h2c_with_prior_knowledge() {
         let response = client.send_request(get(path)).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), path);
     }
-    assert!(up.seen.peers.lock()[0].http2);
+    assert_eq!(up.seen.peers.lock()[0].protocol, Protocol::Http2);
     let response = client.send_request(get(&format!("/{}", "a".repeat(1024)))).await.unwrap();
     assert_eq!(response.status(), 414);
     let mut large = get("/");
@@ -464,39 +466,4 @@ async fn speaks_h2c_with_prior_knowledge() {
             Refusal::BodyTooLarge
         ]
     );
-}
-
-#[tokio::test]
-async fn a_unix_socket_is_served_by_all_workers_and_removed_at_the_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("socket");
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap()); // left from a crash
-    let unix = Listener { address: ListenAddress::Unix(path.clone()), redirect_https: None, tls: None };
-    let mut config = config(limits(), vec![unix]);
-    config.server.threads = 2;
-    let up = Up::new(config);
-    for _ in 0..4 {
-        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
-        stream.write_all(b"GET /a HTTP/1.0\r\n\r\n").await.unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
-        assert!(text.ends_with("/a"));
-    }
-    assert!(up.seen.peers.lock().iter().all(|peer| peer.addr == PeerAddr::Unix));
-    assert!(up.running.drain(Duration::from_secs(5)));
-    assert!(!path.exists());
-}
-
-#[tokio::test]
-async fn an_address_in_use_is_named_whoever_uses_it() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let up = Up::plain(limits());
-    for addr in [taken.local_addr().unwrap(), up.addr(0)] {
-        let mut second = listener(None);
-        second.address = ListenAddress::Tcp(addr);
-        let metrics = ServerMetrics::register(&prometheus::Registry::new()).unwrap();
-        let error = bind(&config(limits(), vec![listener(None), second]), metrics).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot listen on {addr}: ")), "{error}");
-        assert!(error.ends_with("; another process listens there"), "{error}");
-    }
 }

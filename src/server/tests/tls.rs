@@ -306,9 +306,9 @@ async fn alpn_decides_the_protocol() {
     assert!(text.ends_with("/one"), "{text}");
 
     let peers = up.seen.peers.lock().clone();
-    let seen: Vec<_> = peers.iter().map(|peer| (peer.http2, peer.tls.clone().unwrap())).collect();
+    let seen: Vec<_> = peers.iter().map(|peer| (peer.protocol, peer.tls.clone().unwrap())).collect();
     let tls = |version| TlsInfo { sni: Some("a.example".into()), version, client_certificate: false };
-    assert_eq!(seen, [(true, tls("TLSv1.3")), (false, tls("TLSv1.2"))]);
+    assert_eq!(seen, [(Protocol::Http2, tls("TLSv1.3")), (Protocol::Http1, tls("TLSv1.2"))]);
     assert_eq!(up.metric("seawall_tls_handshakes_total"), 2.0);
 }
 

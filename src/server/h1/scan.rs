@@ -12,7 +12,7 @@ use body::Body;
 pub use head::HeadLimits;
 use head::Progress;
 
-use super::glimpse::Glimpse;
+use super::super::glimpse::Glimpse;
 use crate::http::framing::HeadScan;
 use crate::http::refusal::Refusal;
 

@@ -6,8 +6,6 @@
 use aws_lc_rs::{digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use h2::RecvStream;
-use h2::ext::Protocol;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -18,19 +16,19 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Accept(HeaderValue);
 
 /// A tunnel that is asked for.
-pub struct Opening {
+pub struct Opening<V> {
     accept: Accept,
     /// The client's bytes.
-    stream: RecvStream,
+    stream: V,
 }
 
-impl Opening {
-    /// Turns an extended CONNECT for a WebSocket into a GET that asks for an Upgrade. Anything else stays as it is.
-    pub fn begin(parts: &mut Parts) -> Option<Accept> {
-        let protocol = parts.extensions.remove::<Protocol>()?;
+impl Accept {
+    /// Turns an extended CONNECT for a WebSocket, as its `protocol` says, into a GET that asks for an Upgrade. Anything else
+    /// stays as it is.
+    pub fn begin(parts: &mut Parts, protocol: Option<&[u8]>) -> Option<Self> {
+        let protocol = protocol?;
         // A tunnel has no message whose length there could be.
-        if !protocol.as_str().eq_ignore_ascii_case("websocket")
-            || parts.headers.contains_key(header::CONTENT_LENGTH)
+        if !protocol.eq_ignore_ascii_case(b"websocket") || parts.headers.contains_key(header::CONTENT_LENGTH)
         {
             return None;
         }
@@ -44,11 +42,13 @@ impl Opening {
         headers.insert(header::SEC_WEBSOCKET_KEY, key);
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        Some(Accept(accept))
+        Some(Self(accept))
     }
+}
 
+impl<V> Opening<V> {
     /// One that is answered when this comes.
-    pub fn new(accept: Accept, stream: RecvStream) -> Self {
+    pub fn new(accept: Accept, stream: V) -> Self {
         Self { accept, stream }
     }
 
@@ -59,7 +59,7 @@ impl Opening {
     }
 
     /// The client's bytes.
-    pub fn into_stream(self) -> RecvStream {
+    pub fn into_stream(self) -> V {
         self.stream
     }
 }
@@ -84,18 +84,15 @@ mod tests {
 
     #[test]
     fn only_a_websocket_becomes_an_upgrade() {
-        let asks = |protocol: Option<&'static str>, length: bool| {
+        let asks = |length: bool| {
             let mut request = Request::connect("https://x/chat").header("sec-websocket-key", "theirs");
-            if let Some(protocol) = protocol {
-                request = request.extension(Protocol::from_static(protocol));
-            }
             if length {
                 request = request.header("content-length", "0");
             }
             request.body(()).unwrap().into_parts().0
         };
-        let mut parts = asks(Some("websocket"), false);
-        let expected = Opening::begin(&mut parts).unwrap().0;
+        let mut parts = asks(false);
+        let expected = Accept::begin(&mut parts, Some(b"websocket")).unwrap().0;
         let key = parts.headers["sec-websocket-key"].to_str().unwrap();
         assert_eq!(
             (accept(key), STANDARD.decode(key).unwrap().len()),
@@ -107,8 +104,11 @@ mod tests {
             (&"upgrade".parse().unwrap(), &"websocket".parse().unwrap())
         );
         for (protocol, length) in [(None, false), (Some("connect-udp"), false), (Some("websocket"), true)] {
-            let mut parts = asks(protocol, length);
-            assert!(Opening::begin(&mut parts).is_none(), "{protocol:?} {length}");
+            let mut parts = asks(length);
+            assert!(
+                Accept::begin(&mut parts, protocol.map(str::as_bytes)).is_none(),
+                "{protocol:?} {length}"
+            );
             assert_eq!(parts.method, Method::CONNECT);
             assert!(!parts.headers.contains_key("upgrade"));
         }
