@@ -1,7 +1,7 @@
 //! One attempt: a request goes to one member, a response head comes back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -20,7 +20,6 @@ use super::pace::{Clock, Outgoing};
 use super::request::{BoxError, OnInformational};
 use super::skew;
 use crate::config::{OriginProtocol, Timeouts};
-use crate::http::time::Time;
 
 /// A request head as one member is to get it.
 pub(super) struct Head {
@@ -180,7 +179,7 @@ fn answer(
         .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
     member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
     member.origin.metrics.answered(response.status());
-    skew::note(member, response.headers(), Time::system());
+    skew::note(member, response.headers(), SystemTime::now().into());
     let reusable = connection.is_h2() || end == End::Marked;
     Ok(Answer { response, connection, reusable, first_byte })
 }

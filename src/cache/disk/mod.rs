@@ -42,4 +42,4 @@ mod tier;
 mod wire;
 mod writer;
 
-pub use tier::{DiskTier, Options, Status};
+pub use tier::{Admission, DiskTier, Options, Status};
