@@ -20,13 +20,11 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus::Registry;
 use seawall::cache::disk::metrics::DiskMetrics;
-use seawall::cache::disk::{DiskTier, Options, Status};
+use seawall::cache::disk::{Admission, DiskTier, Options, Status};
 use seawall::cache::entry::Entry;
 use seawall::cache::invalidation::Seen;
 use seawall::cache::key::{Key, KeyText};
 use seawall::cache::object::{Content, Meta, Object, Touched, WholeBuilder};
-use seawall::config::{Admission, Disk};
-use seawall::http::time::Time;
 use seawall::policy::freshness::Freshness;
 
 #[global_allocator]
@@ -58,9 +56,9 @@ fn main() {
 }
 
 fn open(folder: &Path, capacity: u64) -> (DiskTier, DiskMetrics) {
-    let config = Disk { path: folder.to_owned(), capacity, admission: Admission::All };
+    let options = Options::new(folder.to_owned(), capacity, Admission::All);
     let metrics = DiskMetrics::register(&Registry::new()).unwrap();
-    (DiskTier::open(Options::new(&config), metrics.clone()).unwrap(), metrics)
+    (DiskTier::open(options, metrics.clone()).unwrap(), metrics)
 }
 
 async fn up(tier: &DiskTier) {
@@ -96,7 +94,7 @@ fn object(key: &Key, size: usize) -> Arc<Object> {
             upstream_status: None,
             held_back: None,
             freshness: Freshness {
-                response_time: Time::system(),
+                response_time: std::time::SystemTime::now().into(),
                 initial_age: Duration::ZERO,
                 lifetime: Duration::from_secs(31_536_000),
                 stale_while_revalidate: Duration::ZERO,

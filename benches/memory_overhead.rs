@@ -15,7 +15,6 @@ use seawall::cache::key::{Key, KeyText};
 use seawall::cache::memory::MemoryTier;
 use seawall::cache::metrics::CacheMetrics;
 use seawall::cache::object::{Content, Meta, Object, WholeBuilder, compact_head};
-use seawall::http::time::Time;
 use seawall::policy::freshness::Freshness;
 
 #[global_allocator]
@@ -52,7 +51,7 @@ fn object(key: &Key, size: usize) -> Object {
     let mut body = WholeBuilder::new(Some(size as u64));
     body.push(&vec![7; size]);
     let freshness = Freshness {
-        response_time: Time::system(),
+        response_time: std::time::SystemTime::now().into(),
         initial_age: Duration::ZERO,
         lifetime: Duration::from_secs(3600),
         stale_while_revalidate: Duration::ZERO,

@@ -10,6 +10,7 @@ pub mod origin; // pools of members on a ring, connections, retries, S3
 pub mod policy; // pure: what RFC 9111 and RFC 9110 say about values
 pub mod http; // pure: the grammar of HTTP fields
 pub mod sigv4; // pure: AWS Signature Version 4
+pub mod metrics; // how metrics are made and registered
 pub mod config; // edge.toml and the environment, validated
 pub mod telemetry; // metrics, access log, tracing
 pub mod admin; // the operator's listener: metrics, health, purges, what is cached

@@ -67,7 +67,8 @@ impl Edge {
         config.cache.memory.capacity = memory;
         config.cache.disk =
             disk.map(|(path, capacity, admission)| Disk { path: path.to_owned(), capacity, admission });
-        let built = worker::Edge::build(&config, Clock::manual(Time::system())).unwrap();
+        let built =
+            worker::Edge::build(&config, Clock::manual(Time::from(std::time::SystemTime::now()))).unwrap();
         if let Some(disk) = &built.disk {
             disk.status().wait_for(|status| *status == Status::Up).await.unwrap();
         }

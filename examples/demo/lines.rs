@@ -27,7 +27,7 @@ pub const HEAD: &str = "curl -k -sS -o /dev/null -D -";
 pub fn write(out: &mut impl Write, config: &Config, at: &Addresses, origin: &Origin) -> anyhow::Result<()> {
     let (site, admin) = (at.site(), at.admin);
     let etag = origin.etag(PICTURE).context("the bucket has the picture")?;
-    let now = Time::system();
+    let now = Time::from(std::time::SystemTime::now());
     let an_hour_ago = Time::from_secs(now.secs().saturating_sub(3600));
     let url = |key: &str| format!("{site}/{key}");
     let works = signed(config, &url(SECRET), now, QUARTER, Carrier::Query, None)?;

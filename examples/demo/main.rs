@@ -9,7 +9,6 @@ use std::path::Path;
 use anyhow::Context;
 use seawall::cli::serve::Running;
 use seawall::config::Config;
-use seawall::http::time::Time;
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -70,7 +69,7 @@ impl Demo {
         let at = Addresses::of(&config)?;
         let mut objects = objects::all()?;
         objects.retain(|object| object.key != home::KEY);
-        objects.push(home::object(&config, &at, Time::system())?);
+        objects.push(home::object(&config, &at, std::time::SystemTime::now().into())?);
         let origin = Origin::start(bucket, BUCKET, &keys, objects)?;
         let edge = edge::start(config.clone())?;
         Ok(Self { config, at, edge, origin })

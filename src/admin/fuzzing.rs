@@ -6,9 +6,9 @@
     reason = "a broken assertion is what is looked for"
 )]
 
-use super::asked;
-use crate::cache::invalidation::Selector;
+use super::json;
 use crate::config::load_from;
+use crate::edge::operate::purge::Selector;
 use crate::edge::request::route::Sites;
 use crate::edge::settings::Settings;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(data: &[u8]) {
         static KNOWN: Sites = Settings::offline(&load_from(SITES, "e", std::iter::empty()).unwrap()).unwrap().sites;
     }
     KNOWN.with(|sites| {
-        match asked::purge(data) {
+        match json::purge(data) {
             Ok(purge) => {
                 let things = purge.urls.len() + purge.prefixes.len() + purge.tags.len() + purge.sites.len();
                 assert!(things <= 10_000 && (things > 0 || purge.everything));
@@ -46,7 +46,7 @@ pub(crate) fn run(data: &[u8]) {
             }
             Err(error) => assert!(!error.why.is_empty()),
         }
-        if let Ok(wanted) = asked::prefetch(data, sites) {
+        if let Ok(wanted) = json::prefetch(data, sites) {
             assert!((1..=data.len()).contains(&wanted.len()));
         }
     });

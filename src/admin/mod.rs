@@ -1,11 +1,11 @@
 //! The listener for operators: what the edge is doing, what it has cached, and making it let go of that.
 //! `docs/admin-api.yaml` lists the paths.
 
-mod asked; // the JSON that operators send
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard; // who may see and do what
 mod index; // the page of links at `/`
+mod json; // the JSON that operators send
 mod readiness; // named reasons not to send traffic here
 mod routes; // what each path answers
 mod server; // the socket, its limits, its thread

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{AdminState, Needs, asked, index};
+use super::{AdminState, Needs, index, json};
 use crate::edge::operate::purge::BadPurge;
 use crate::edge::operate::{inspect, purge};
 use crate::http::refusal::Refusal;
@@ -30,6 +30,7 @@ const BODY: usize = 1024 * 1024;
 /// A body must be there by then.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -203,7 +204,7 @@ async fn objects(query: &str, state: &AdminState) -> Answer {
 }
 
 async fn purge(body: &[u8], state: &AdminState, now: Time) -> Result<Answer, BadPurge> {
-    let purge = asked::purge(body)?;
+    let purge = json::purge(body)?;
     let selectors = purge.selectors(&state.edge.settings().sites)?;
     let result = state.edge.store.purge(selectors, purge.mode(), now).await;
     let (status, body) = purge::report(result, purge.count());
@@ -211,7 +212,7 @@ async fn purge(body: &[u8], state: &AdminState, now: Time) -> Result<Answer, Bad
 }
 
 fn prefetch(body: &[u8], state: &AdminState) -> Result<Answer, BadPurge> {
-    let wanted = asked::prefetch(body, &state.edge.settings().sites)?;
+    let wanted = json::prefetch(body, &state.edge.settings().sites)?;
     Ok(match state.prefetcher.post(wanted) {
         Ok(progress) => {
             let mut response = json_reply(StatusCode::ACCEPTED, &progress);
@@ -229,7 +230,9 @@ fn bad(error: &BadPurge) -> Answer {
 }
 
 fn refusal(refusal: Refusal) -> Answer {
-    reply(refusal.status(), TEXT, refusal.body())
+    let mut response = refusal.response(refusal.status(), None);
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    response.map(|text| Full::new(text.into()))
 }
 
 fn json_reply(status: StatusCode, value: &impl Serialize) -> Answer {
@@ -245,7 +248,7 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answ
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     if kind == HTML {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
     }

@@ -183,6 +183,7 @@ impl Growing {
     }
 
     /// Everything, when it ended well and nothing was dropped.
+    #[cfg(test)]
     pub fn take_whole(&self) -> Option<Vec<Bytes>> {
         let state = self.state.lock();
         (state.done == Some(Ok(())) && state.dropped == 0).then(|| state.chunks.clone())

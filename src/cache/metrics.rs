@@ -7,6 +7,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use super::disk::DiskTier;
 use super::memory::MemoryTier;
 use super::reason::{NotStored, StoppedWaiting};
+use crate::metrics::Registrar;
 
 /// Counters and gauges of the tiers and of fills.
 #[derive(Debug, Clone)]
@@ -59,53 +60,30 @@ impl CacheMetrics {
 
     /// Registers them.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name, help| counter(registry, name, help);
-        let counters = |name, help, label| counters(registry, name, help, label);
-        let fills_active = IntGauge::new("seawall_fills_active", "Fills under way.")?;
-        registry.register(Box::new(fills_active.clone()))?;
+        let metrics = Registrar::new(registry);
         Ok(Self {
-            evictions: counter("seawall_cache_evictions_total", "Entries evicted from RAM to make room.")?,
-            evicted_bytes: counter(
-                "seawall_cache_evicted_bytes_total",
-                "Bytes evicted from RAM to make room.",
-            )?,
-            stores: counter("seawall_cache_stores_total", "Responses stored.")?,
-            not_stored: counters(
+            evictions: metrics
+                .counter("seawall_cache_evictions_total", "Entries evicted from RAM to make room.")?,
+            evicted_bytes: metrics
+                .counter("seawall_cache_evicted_bytes_total", "Bytes evicted from RAM to make room.")?,
+            stores: metrics.counter("seawall_cache_stores_total", "Responses stored.")?,
+            not_stored: metrics.counters(
                 "seawall_cache_not_stored_total",
                 "Responses that were not stored.",
-                "reason",
+                &["reason"],
             )?,
-            fills: counter("seawall_fills_total", "Origin fetches started to be stored.")?,
-            fills_active,
-            followers: counter(
-                "seawall_fill_followers_total",
-                "Requests that followed another request's fill.",
-            )?,
-            released: counters(
+            fills: metrics.counter("seawall_fills_total", "Origin fetches started to be stored.")?,
+            fills_active: metrics.gauge("seawall_fills_active", "Fills under way.")?,
+            followers: metrics
+                .counter("seawall_fill_followers_total", "Requests that followed another request's fill.")?,
+            released: metrics.counters(
                 "seawall_fill_released_total",
                 "Requests that stopped waiting for another request's fill.",
-                "reason",
+                &["reason"],
             )?,
-            broken: counter("seawall_fills_broken_total", "Fills whose body broke off.")?,
+            broken: metrics.counter("seawall_fills_broken_total", "Fills whose body broke off.")?,
         })
     }
-}
-
-/// A counter, registered.
-pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-    let counter = IntCounter::new(name, help)?;
-    registry.register(Box::new(counter.clone())).map(|()| counter)
-}
-
-/// Counters told apart by one label, registered.
-pub(super) fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> Result<IntCounterVec, prometheus::Error> {
-    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-    registry.register(Box::new(counters.clone())).map(|()| counters)
 }
 
 /// What the tiers hold, looked up when somebody asks.

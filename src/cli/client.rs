@@ -8,10 +8,12 @@ use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use serde_json::Value;
+
+use crate::origin::single;
 
 /// How long the edge may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,8 +123,6 @@ impl Client {
         let stream = tokio::net::TcpStream::connect((host, authority.port_u16().unwrap_or(80)))
             .await
             .context("is the edge running, and is this its admin.address?")?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
         let body = body.map(ToString::to_string).unwrap_or_default();
         let mut request = Request::builder()
             .method(method)
@@ -133,12 +133,12 @@ impl Client {
         if let Some(token) = &self.token {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
         }
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let answer = Limited::new(response.into_body(), ANSWER).collect().await;
-        let body = answer.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        connection.abort();
-        Ok(Said { status, body })
+        let read = async |response: Response<Incoming>| {
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER).collect().await?.to_bytes();
+            Ok(Said { status, body })
+        };
+        single::exchange(stream, request, read).await.map_err(anyhow::Error::from_boxed)
     }
 }
 

@@ -14,11 +14,11 @@ pub mod sign; // make a signed URL
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config;
-use crate::http::time::Time;
 
 /// A caching CDN edge in one binary: TLS, a RAM cache, an origin ring, signed URLs.
 #[derive(Debug, Parser)]
@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
         }
         Command::Sign(arguments) => {
             let load = |path: &Path| Ok(config::load(path)?);
-            sign::run(&arguments, load, Time::system(), &mut out).map(|()| ExitCode::SUCCESS)
+            sign::run(&arguments, load, SystemTime::now().into(), &mut out).map(|()| ExitCode::SUCCESS)
         }
         Command::Purge(arguments) => purge::run(&arguments, &mut out).map(|()| ExitCode::SUCCESS),
         Command::Prefetch(arguments) => prefetch::run(&arguments, &mut out),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::keys::ROOT;
 use super::not_yet::{NOT_YET, Refused};
-use super::schema::{Default, Key, Kind, Table};
+use super::schema::{Default, Definition, Kind, Table};
 
 /// Every table of `edge.toml` that this build supports, as Markdown.
 pub fn reference() -> String {
@@ -51,7 +51,7 @@ fn table(page: &mut String, table: &'static Table, path: &str, shown: &str) {
     }
 }
 
-fn row(page: &mut String, key: &Key, path: &str) {
+fn row(page: &mut String, key: &Definition, path: &str) {
     let default = match key.default {
         Default::Required => "**required**".to_owned(),
         Default::Is(r#""""#) if refuses_word(&join(path, key.name), "") => {

@@ -1,13 +1,14 @@
 //! `edge.toml` and the environment, read once into validated types.
 //!
 //! [`load`] in steps: [`source`] merges file and environment into a tree that knows its lines, [`walk`] holds the tree
-//! against [`keys`], [`build`] makes the [`types`] of it and checks what no single key can know. Errors are gathered all
+//! against [`keys`], where each key is defined, [`build`] makes the [`types`] of it and checks what no single key can know. Errors are gathered all
 //! the way and given together.
 
 mod build;
 mod docs;
 mod error;
 mod foreign;
+mod key;
 #[rustfmt::skip] // a table: one line, one key
 mod keys;
 mod node;
@@ -18,6 +19,7 @@ mod section;
 mod source;
 mod types;
 mod units;
+mod untyped;
 mod walk;
 
 #[cfg(test)]
@@ -112,12 +114,12 @@ fn load_with(
         misnamed: BTreeSet::new(),
         literal_secrets: Vec::new(),
     };
-    walk.table(&mut root, &ROOT);
+    walk.table(&mut root, ROOT);
     errors.append(&mut walk.errors);
 
     let remarks = RefCell::new(ignored_variables(&env));
     let cx = Context { folder, errors: RefCell::new(errors), remarks, misnamed: walk.misnamed };
-    let config = build::config(Section::new(&cx, &ROOT, &root));
+    let config = build::config(Section::new(&cx, &root));
     match cx.errors.into_inner() {
         errors if errors.is_empty() => {
             Ok(Loaded { config, literal_secrets: walk.literal_secrets, remarks: cx.remarks.into_inner() })

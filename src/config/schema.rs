@@ -13,12 +13,12 @@ pub(super) struct Table {
     pub noun: &'static str,
     /// The key whose value tells one from another.
     pub label: Option<&'static str>,
-    pub keys: &'static [Key],
+    pub keys: &'static [Definition],
 }
 
 /// A key of a table.
-#[derive(Debug)]
-pub(super) struct Key {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Definition {
     pub name: &'static str,
     pub kind: Kind,
     pub default: Default,
@@ -40,7 +40,7 @@ pub(super) enum Default {
 }
 
 /// What may stand behind a key. Durations are bounded in milliseconds, sizes in bytes, both inclusive.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Flag,
     Text,
@@ -63,7 +63,7 @@ pub(super) enum Kind {
 }
 
 impl Table {
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
+    pub fn key(&self, name: &str) -> Option<&'static Definition> {
         self.keys.iter().find(|key| key.name == name)
     }
 

@@ -10,7 +10,7 @@ use super::error::{ConfigError, Place, nearest};
 use super::foreign;
 use super::node::{Node, Value};
 use super::not_yet::{Refused, refused};
-use super::schema::{Default, Key, Kind, Table};
+use super::schema::{Default, Definition, Kind, Table};
 use super::source::literal;
 
 /// What a secret or any other text taken from a file may have: configuration, not content.
@@ -89,7 +89,7 @@ impl Walk<'_> {
         }
     }
 
-    fn key(&mut self, node: &mut Node, key: &'static Key) {
+    fn key(&mut self, node: &mut Node, key: &'static Definition) {
         // First, so that no `${NAME}` hides a word that is refused.
         if !self.taken(node, &key.kind) {
             node.value = Value::Broken;
@@ -115,7 +115,7 @@ impl Walk<'_> {
     }
 
     /// A default may itself be something that is not built yet.
-    fn refused_by_default(&mut self, key: &'static Key, path: &str, place: &Place) {
+    fn refused_by_default(&mut self, key: &'static Definition, path: &str, place: &Place) {
         let path = join(path, key.name);
         if let Some(refused @ Refused::Words(_)) = refused(self.not_yet, &path)
             && let Some(default) = default_of(key, place, &path)
@@ -277,7 +277,7 @@ fn read_text(path: &PathBuf) -> Result<String, String> {
 }
 
 /// What holds when the key is not written, if anything does.
-pub(super) fn default_of(key: &Key, place: &Place, path: &str) -> Option<Node> {
+pub(super) fn default_of(key: &Definition, place: &Place, path: &str) -> Option<Node> {
     match key.default {
         Default::Is(text) => literal(text, place, path),
         Default::Required | Default::Filled | Default::Absent => None,

@@ -189,7 +189,11 @@ fn open_disk(
     memory: &MemoryTier,
     metrics: DiskMetrics,
 ) -> Result<DiskTier, BuildError> {
-    let mut options = disk::Options::new(config);
+    let admission = match config.admission {
+        config::Admission::All => disk::Admission::All,
+        config::Admission::SecondHit => disk::Admission::SecondHit,
+    };
+    let mut options = disk::Options::new(config.path.clone(), config.capacity, admission);
     let memory = memory.clone();
     options.wanted = Box::new(move |hash| memory.contains(hash));
     DiskTier::open(options, metrics).map_err(BuildError::Disk)

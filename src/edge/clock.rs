@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::http::time::Time;
 
 /// How often a system clock is read. TTLs are whole seconds nearly always; a request reads the time as one load.
 const TICK: Duration = Duration::from_millis(5);
+
+fn system_time() -> Time {
+    SystemTime::now().into()
+}
 
 /// A shared reading of the time.
 #[derive(Debug, Clone)]
@@ -19,7 +23,7 @@ pub struct Clock {
 impl Clock {
     /// The system's time, read by a task every few milliseconds once [`Clock::tick`] runs.
     pub fn system() -> Self {
-        Self { now: Arc::new(AtomicU64::new(Time::system().0)), system: true }
+        Self { now: Arc::new(AtomicU64::new(system_time().0)), system: true }
     }
 
     /// A time that stands still until it is told to move.
@@ -48,7 +52,7 @@ impl Clock {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.now.store(Time::system().0, Ordering::Relaxed);
+            self.now.store(system_time().0, Ordering::Relaxed);
         }
     }
 }

@@ -54,6 +54,7 @@ impl EntityTag {
     }
 
     /// The field value it was read from.
+    #[cfg(any(test, fuzzing))]
     pub fn as_value(&self) -> &HeaderValue {
         &self.value
     }

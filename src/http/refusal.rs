@@ -2,7 +2,10 @@
 //!
 //! The words of [`Refusal::as_str`] are the reason codes of bodies, metrics and logs: stable, one meaning each.
 
-use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::cache_status::CacheStatus;
 
 macro_rules! refusals {
     ($( $(#[$doc:meta])* $name:ident = $status:ident, $code:literal; )*) => {
@@ -108,13 +111,32 @@ refusals! {
 }
 
 impl Refusal {
+    /// What a client is told, with this status and, where a word helps an operator, that detail. No cache may keep it.
+    pub fn response(self, status: StatusCode, detail: Option<&str>) -> Response<String> {
+        let line = self.body_with(status);
+        let mut response = Response::new(match detail {
+            Some(detail) => format!("{} ({detail})\n", line.trim_end()),
+            None => line,
+        });
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// Cache-Status of that response, from the node of this name.
+    pub fn cache_status(self, node: &str) -> HeaderValue {
+        CacheStatus::own(node).detail(self.as_str()).to_value()
+    }
+
     /// The body: one line that names the status and the reason code and nothing else.
     pub fn body(self) -> String {
         self.body_with(self.status())
     }
 
     /// As [`Refusal::body`], where another status is answered than the refusal's own.
-    pub fn body_with(self, status: StatusCode) -> String {
+    fn body_with(self, status: StatusCode) -> String {
         format!("{} {}: {}\n", status.as_u16(), status.canonical_reason().unwrap_or("Error"), self.as_str())
     }
 }

@@ -1,7 +1,7 @@
 //! One attempt: a request goes to one member, a response head comes back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -22,7 +22,6 @@ use super::request::OnInformational;
 use super::skew;
 use crate::config::{OriginProtocol, Timeouts};
 use crate::http::protocol::Protocol;
-use crate::http::time::Time;
 
 /// A request head as one member is to get it.
 pub(super) struct Head {
@@ -192,7 +191,7 @@ fn answer(
         .map_err(|reason| FetchError::Ambiguous { member: member.label.clone(), reason })?;
     member.origin.metrics.first_byte.observe(first_byte.as_secs_f64());
     member.origin.metrics.answered(response.status());
-    skew::note(member, response.headers(), Time::system());
+    skew::note(member, response.headers(), SystemTime::now().into());
     let reusable = connection.protocol() == Protocol::Http2 || end == End::Marked;
     Ok(Answer { response, connection, reusable, first_byte })
 }

@@ -3,11 +3,10 @@
 //! The `member` label is `host:port` as configured, not the address behind a name: addresses of a large service
 //! change every few seconds and would make series without end.
 
-use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
-};
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, exponential_buckets};
 
 use super::breaker::{Phase, Why};
+use crate::metrics::Registrar;
 
 /// All handles; cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,121 +39,111 @@ impl OriginMetrics {
     /// # Errors
     /// If a name is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
+        let metrics = Registrar::new(registry);
         // 1 ms to 16 s: below is loopback, above is a timeout.
         let buckets = exponential_buckets(0.001, 2.0, 15)?;
-        let first_byte = HistogramVec::new(
-            HistogramOpts::new(
-                "seawall_origin_first_byte_seconds",
-                "From an attempt's start to its response head.",
-            )
-            .buckets(buckets),
-            &["pool", "member"],
-        )?;
-        registry.register(Box::new(first_byte.clone()))?;
-        let budget = GaugeVec::new(
-            Opts::new("seawall_origin_retry_budget", "Retries that could be made now."),
-            &["pool"],
-        )?;
-        registry.register(Box::new(budget.clone()))?;
-        let credentials_expiry = GaugeVec::new(
-            Opts::new(
-                "seawall_origin_credentials_expiry_timestamp_seconds",
-                "When the temporary S3 credentials in use run out; 0 while there are none.",
-            ),
-            &["pool"],
-        )?;
-        registry.register(Box::new(credentials_expiry.clone()))?;
         Ok(Self {
-            requests: counter(
+            requests: metrics.counters(
                 "seawall_origin_requests_total",
                 "Responses of origins by status code, one per attempt.",
                 &["pool", "member", "code"],
             )?,
-            errors: counter(
+            errors: metrics.counters(
                 "seawall_origin_errors_total",
                 "Attempts without a response, and bodies that broke off.",
                 &["pool", "member", "reason"],
             )?,
-            first_byte,
-            retries: counter(
+            first_byte: metrics.histograms(
+                "seawall_origin_first_byte_seconds",
+                "From an attempt's start to its response head.",
+                &["pool", "member"],
+                &buckets,
+            )?,
+            retries: metrics.counters(
                 "seawall_origin_retries_total",
                 "Attempts after the first, hedges included.",
                 &["pool"],
             )?,
-            budget,
-            hedges: counter(
+            budget: metrics.float_gauges(
+                "seawall_origin_retry_budget",
+                "Retries that could be made now.",
+                &["pool"],
+            )?,
+            hedges: metrics.counters(
                 "seawall_origin_hedges_total",
                 "Second attempts made because the first was slow, by which of the two answered.",
                 &["pool", "winner"],
             )?,
-            ejections: counter(
+            ejections: metrics.counters(
                 "seawall_origin_ejections_total",
                 "Times a member was taken out.",
                 &["pool", "member", "reason"],
             )?,
-            breaker: gauge(
+            breaker: metrics.gauges(
                 "seawall_origin_breaker_state",
                 "Addresses of a member whose breaker is closed, open or half open.",
                 &["pool", "member", "state"],
             )?,
-            budget_exhausted: counter(
+            budget_exhausted: metrics.counters(
                 "seawall_origin_retry_budget_exhausted_total",
                 "Retries not made because the budget was spent.",
                 &["pool"],
             )?,
-            tunnels: gauge(
+            tunnels: metrics.gauges(
                 "seawall_origin_tunnels",
                 "Connections that changed to another protocol and are open.",
                 &["pool", "member"],
             )?,
-            tunnel_bytes: counter(
+            tunnel_bytes: metrics.counters(
                 "seawall_origin_tunnel_bytes_total",
                 "Bytes carried in tunnels.",
                 &["pool", "member", "direction"],
             )?,
-            queued: gauge(
+            queued: metrics.gauges(
                 "seawall_origin_queue_waiting",
                 "Requests that wait for one of pool.max_requests to end.",
                 &["pool"],
             )?,
-            overloaded: counter(
+            overloaded: metrics.counters(
                 "seawall_origin_overloaded_total",
                 "Requests refused because the pool was at max_requests.",
                 &["pool", "reason"],
             )?,
-            connections: gauge(
+            connections: metrics.gauges(
                 "seawall_origin_connections",
                 "Open connections to origins.",
                 &["pool", "member", "state"],
             )?,
-            connects: counter("seawall_origin_connects_total", "Connections made.", &["pool", "member"])?,
-            bytes: counter("seawall_origin_bytes_total", "Body bytes received.", &["pool", "member"])?,
-            date_offset: gauge(
+            connects: metrics.counters(
+                "seawall_origin_connects_total",
+                "Connections made.",
+                &["pool", "member"],
+            )?,
+            bytes: metrics.counters(
+                "seawall_origin_bytes_total",
+                "Body bytes received.",
+                &["pool", "member"],
+            )?,
+            date_offset: metrics.gauges(
                 "seawall_origin_date_offset_seconds",
                 "How far a member's clock is ahead of this machine's, by its last Date; negative: behind.",
                 &["pool", "member"],
             )?,
-            up: gauge(
+            up: metrics.gauges(
                 "seawall_origin_member_up",
                 "Addresses of a member that take requests: neither ejected nor unhealthy.",
                 &["pool", "member"],
             )?,
-            credentials: counter(
+            credentials: metrics.counters(
                 "seawall_origin_credentials_refreshes_total",
                 "Times temporary S3 credentials were asked for.",
                 &["pool", "result"],
             )?,
-            credentials_expiry,
+            credentials_expiry: metrics.float_gauges(
+                "seawall_origin_credentials_expiry_timestamp_seconds",
+                "When the temporary S3 credentials in use run out; 0 while there are none.",
+                &["pool"],
+            )?,
         })
     }
 

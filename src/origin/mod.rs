@@ -4,7 +4,7 @@
 //! `attempts`, `pool` chooses a `member`
 //! by the `ring` and its `breaker`; a `template` becomes a head for it; `exchange` takes an idle `connection` or lets `connect` make one, sends, and
 //! has `framing` check the head; `skew` looks at its clock; `retry` says whether that was enough; `body` carries the rest. Beside it run `resolve` and
-//! `health`. `s3` makes requests for a bucket and keeps S3's error pages to itself.
+//! `health`. `single` is a request outside of pools. `s3` makes requests for a bucket and keeps S3's error pages to itself.
 
 mod attempts;
 mod body;
@@ -28,6 +28,7 @@ mod resolve;
 mod retry;
 pub mod ring;
 pub(crate) mod s3;
+pub mod single;
 mod skew;
 mod template;
 mod tls;

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
-use crate::config::{CacheRules, QueryKey, wildcard};
+use crate::config::{CacheRules, QueryKey};
 
 /// Room for most keys without an allocation.
 pub type KeyText = SmallVec<[u8; 192]>;
@@ -58,7 +58,7 @@ fn write_query(out: &mut KeyText, query: &str, rules: &CacheRules) {
     let mut chosen: SmallVec<[Parameter<'_>; 16]> = query
         .split('&')
         .map(|parameter| (decoded_name(parameter), parameter))
-        .filter(|(name, _)| counts(&rules.query, name))
+        .filter(|(name, _)| rules.query.counts(name))
         .collect();
     if rules.sort_query {
         chosen.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -77,23 +77,13 @@ pub fn keyed_query<'q>(query: &'q str, rules: &CacheRules) -> Option<Cow<'q, str
         QueryKey::None => return None,
         _ => {}
     }
-    let kept: Vec<&str> = query.split('&').filter(|p| counts(&rules.query, &decoded_name(p))).collect();
+    let kept: Vec<&str> = query.split('&').filter(|p| rules.query.counts(&decoded_name(p))).collect();
     if kept.is_empty() { None } else { Some(kept.join("&").into()) }
 }
 
 fn decoded_name(parameter: &str) -> Cow<'_, [u8]> {
     let name = parameter.split('=').next().unwrap_or_default();
     percent_decode_str(name).into()
-}
-
-fn counts(query: &QueryKey, name: &[u8]) -> bool {
-    let listed = |patterns: &[String]| patterns.iter().any(|pattern| wildcard(pattern.as_bytes(), name));
-    match query {
-        QueryKey::All => true,
-        QueryKey::None => false,
-        QueryKey::Include(patterns) => listed(patterns),
-        QueryKey::Exclude(patterns) => !listed(patterns),
-    }
 }
 
 /// Several lines are one value (RFC 9110 §5.3).

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
-};
+use prometheus::{Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+
+use crate::metrics::Registrar;
 
 use crate::http::protocol::Protocol;
 
@@ -81,59 +80,50 @@ impl ServerMetrics {
     /// # Errors
     /// When `registry` has some of that name already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Self {
-            connections: IntGaugeVec::new(
-                Opts::new("seawall_connections", "Open client connections."),
+        let metrics = Registrar::new(registry);
+        Ok(Self {
+            connections: metrics.gauges(
+                "seawall_connections",
+                "Open client connections.",
                 &["listener", "protocol"],
             )?,
-            accepted: IntCounterVec::new(
-                Opts::new("seawall_connections_total", "Client connections accepted."),
+            accepted: metrics.counters(
+                "seawall_connections_total",
+                "Client connections accepted.",
                 &["listener"],
             )?,
-            refused: IntCounterVec::new(
-                Opts::new("seawall_connections_refused_total", "Client connections closed at once."),
+            refused: metrics.counters(
+                "seawall_connections_refused_total",
+                "Client connections closed at once.",
                 &["reason"],
             )?,
-            handshakes: IntCounterVec::new(
-                Opts::new("seawall_tls_handshakes_total", "TLS handshakes with clients."),
+            handshakes: metrics.counters(
+                "seawall_tls_handshakes_total",
+                "TLS handshakes with clients.",
                 &["version", "result"],
             )?,
-            handshake_failures: IntCounterVec::new(
-                Opts::new("seawall_tls_handshake_failures_total", "TLS handshakes that failed, by reason."),
+            handshake_failures: metrics.counters(
+                "seawall_tls_handshake_failures_total",
+                "TLS handshakes that failed, by reason.",
                 &["reason"],
             )?,
-            handshake_seconds: HistogramVec::new(
-                HistogramOpts::new(
-                    "seawall_tls_handshake_seconds",
-                    "How long TLS handshakes took, from the client's first byte.",
-                )
-                .buckets(HANDSHAKE_BUCKETS.to_vec()),
+            handshake_seconds: metrics.histograms(
+                "seawall_tls_handshake_seconds",
+                "How long TLS handshakes took, from the client's first byte.",
                 &["kind"],
+                &HANDSHAKE_BUCKETS,
             )?,
-            expiry: GaugeVec::new(
-                Opts::new(
-                    "seawall_tls_certificate_expiry_seconds",
-                    "When a certificate in use ends, in seconds since the Unix epoch.",
-                ),
+            expiry: metrics.float_gauges(
+                "seawall_tls_certificate_expiry_seconds",
+                "When a certificate in use ends, in seconds since the Unix epoch.",
                 &["cert"],
             )?,
-            renewals: IntCounterVec::new(
-                Opts::new(
-                    "seawall_tls_certificate_renewals_total",
-                    "Changed certificate files that were read, by what became of them.",
-                ),
+            renewals: metrics.counters(
+                "seawall_tls_certificate_renewals_total",
+                "Changed certificate files that were read, by what became of them.",
                 &["cert", "result"],
             )?,
-        };
-        registry.register(Box::new(metrics.connections.clone()))?;
-        registry.register(Box::new(metrics.accepted.clone()))?;
-        registry.register(Box::new(metrics.refused.clone()))?;
-        registry.register(Box::new(metrics.handshakes.clone()))?;
-        registry.register(Box::new(metrics.handshake_failures.clone()))?;
-        registry.register(Box::new(metrics.handshake_seconds.clone()))?;
-        registry.register(Box::new(metrics.expiry.clone()))?;
-        registry.register(Box::new(metrics.renewals.clone()))?;
-        Ok(metrics)
+        })
     }
 
     /// Those of the listener that is called `name`.

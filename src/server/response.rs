@@ -106,31 +106,18 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin, S: State> Body for Tracked
     }
 }
 
-/// The server's own answer, for a reason; no cache may keep it.
-fn own<B, S: State>(
-    status: StatusCode,
-    reason: &str,
-    body: Bytes,
-    server_name: &str,
-    in_flight: InFlight<S>,
-) -> Response<Tracked<B, S>> {
-    let mut response = Response::new(Tracked::own(body, in_flight));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CACHE_STATUS, CacheStatus::own(server_name).detail(reason).to_value());
-    response
-}
-
-/// The way to https, for good (RFC 9110 §15.4.9).
+/// The way to https, for good (RFC 9110 §15.4.9); no cache may keep it.
 pub fn redirect<B, S: State>(
     location: HeaderValue,
     server_name: &str,
     in_flight: InFlight<S>,
 ) -> Response<Tracked<B, S>> {
-    let status = StatusCode::PERMANENT_REDIRECT;
-    let mut response = own(status, "redirect_https", Bytes::new(), server_name, in_flight);
-    response.headers_mut().insert(header::LOCATION, location);
+    let mut response = Response::new(Tracked::own(Bytes::new(), in_flight));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_STATUS, CacheStatus::own(server_name).detail("redirect_https").to_value());
+    headers.insert(header::LOCATION, location);
     response
 }
 
@@ -141,10 +128,9 @@ pub fn refusal<B, S: State>(
     server_name: &str,
     in_flight: InFlight<S>,
 ) -> Response<Tracked<B, S>> {
-    let body = refusal.body().into();
-    let mut response = own(refusal.status(), refusal.as_str(), body, server_name, in_flight);
+    let mut response = refusal.response(refusal.status(), None);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_STATUS, refusal.cache_status(server_name));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    response.map(|text| Tracked::own(text.into(), in_flight))
 }

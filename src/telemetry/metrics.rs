@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use super::collector::{ShardCollector, Shards};
 use super::process::ProcessCollector;
 use super::shard::RequestShard;
 use super::sites::{SiteHandle, SiteLabels};
+use crate::metrics::Registrar;
 
 /// Content type of what [`Metrics::render`] gives: text exposition format 0.0.4.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -31,14 +32,14 @@ pub(super) struct LogMetrics {
 
 impl LogMetrics {
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let dropped = IntCounter::new(
-            "seawall_access_log_dropped_total",
-            "Access log lines given up because the queue was full or the file would not take them.",
-        )?;
-        let written = IntCounter::new("seawall_access_log_lines_total", "Access log lines written.")?;
-        registry.register(Box::new(dropped.clone()))?;
-        registry.register(Box::new(written.clone()))?;
-        Ok(Self { dropped, written })
+        let metrics = Registrar::new(registry);
+        Ok(Self {
+            dropped: metrics.counter(
+                "seawall_access_log_dropped_total",
+                "Access log lines given up because the queue was full or the file would not take them.",
+            )?,
+            written: metrics.counter("seawall_access_log_lines_total", "Access log lines written.")?,
+        })
     }
 }
 
@@ -52,17 +53,15 @@ impl Metrics {
         let shards = Arc::new(Shards::new(SiteLabels::new(sites)));
         registry.register(Box::new(ShardCollector::new(shards.clone())?))?;
         registry.register(Box::new(ProcessCollector::new()?))?;
-        let build = IntGaugeVec::new(
-            Opts::new("seawall_build_info", "Always 1; the labels say what runs."),
-            &["version"],
-        )?;
+        let metrics = Registrar::new(&registry);
+        let build =
+            metrics.gauges("seawall_build_info", "Always 1; the labels say what runs.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(build))?;
-        let denied = IntCounterVec::new(
-            Opts::new("seawall_denied_total", "Signed URLs that did not open the door, by reason."),
+        let denied = metrics.counters(
+            "seawall_denied_total",
+            "Signed URLs that did not open the door, by reason.",
             &["reason"],
         )?;
-        registry.register(Box::new(denied.clone()))?;
         let log = LogMetrics::register(&registry)?;
         Ok(Self { registry, shards, denied, log })
     }

@@ -18,7 +18,6 @@ use super::queue::Queue;
 use super::reader::{self, Readers, Unread};
 use super::record::{SEGMENT_HEAD, SEGMENT_MOST};
 use super::segments::Segments;
-use crate::config;
 
 const KIB: u64 = 1 << 10;
 /// What waits to be written, in RAM.
@@ -32,6 +31,15 @@ const FAILED_READS: u32 = 8;
 /// Size of an object for which the doorkeeper's memory is planned.
 const MEAN_OBJECT: u64 = 32 * KIB;
 
+/// What is worth writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Whatever is stored.
+    All,
+    /// What somebody asks for a second time.
+    SecondHit,
+}
+
 /// How a tier is set up.
 pub struct Options {
     /// The folder.
@@ -39,7 +47,7 @@ pub struct Options {
     /// Bytes on disk.
     pub capacity: u64,
     /// What is written.
-    pub admission: config::Admission,
+    pub admission: Admission,
     /// Bytes of a segment: what is made room by at once. No record is larger.
     pub segment: u32,
     /// Bytes that may wait to be written.
@@ -56,13 +64,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// From `[cache.disk]`.
-    pub fn new(config: &config::Disk) -> Self {
-        let segment = (config.capacity / 32).clamp(64 * KIB, SEGMENT_MOST.into()) / 8 * 8;
+    /// A folder, the bytes it may have, and what is written there.
+    pub fn new(path: PathBuf, capacity: u64, admission: Admission) -> Self {
+        let segment = (capacity / 32).clamp(64 * KIB, SEGMENT_MOST.into()) / 8 * 8;
         Self {
-            path: config.path.clone(),
-            capacity: config.capacity,
-            admission: config.admission,
+            path,
+            capacity,
+            admission,
             segment: segment as u32,
             queue: QUEUE,
             read_timeout: READ_TIMEOUT,

@@ -2,7 +2,7 @@
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use crate::cache::metrics::{counter, counters};
+use crate::metrics::Registrar;
 
 /// Counters and gauges of the tier.
 #[derive(Debug, Clone)]
@@ -43,30 +43,43 @@ impl DiskMetrics {
     /// # Errors
     /// A name is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name, help| counter(registry, name, help);
-        let counters = |name, help, label| counters(registry, name, help, label);
-        let up = IntGauge::new("seawall_disk_up", "Whether the disk tier works.")?;
-        registry.register(Box::new(up.clone()))?;
-        let full =
-            IntGauge::new("seawall_disk_full", "Whether the disk has no room for what is to be written.")?;
-        registry.register(Box::new(full.clone()))?;
-        let recovery = Gauge::new("seawall_disk_recovery_seconds", "Reading the index of the disk tier.")?;
-        registry.register(Box::new(recovery.clone()))?;
+        let metrics = Registrar::new(registry);
         Ok(Self {
-            up,
-            full,
-            recovery,
-            reads: counters("seawall_disk_reads_total", "Records asked of the disk tier.", "result")?,
-            read_bytes: counter("seawall_disk_read_bytes_total", "Bytes read from the disk tier.")?,
-            writes: counter("seawall_disk_writes_total", "Records written to the disk tier.")?,
-            written_bytes: counter("seawall_disk_written_bytes_total", "Bytes written to the disk tier.")?,
-            shed: counters("seawall_disk_shed_total", "Writes to the disk tier given up.", "reason")?,
-            not_admitted: counter("seawall_disk_not_admitted_total", "Entries not worth writing yet.")?,
-            bad_records: counters("seawall_disk_bad_records_total", "Damaged records.", "found")?,
-            errors: counters("seawall_disk_errors_total", "IO of the disk tier that failed.", "op")?,
-            reclaimed: counter("seawall_disk_reclaimed_total", "Segments deleted to make room.")?,
-            reinserted: counter("seawall_disk_reinserted_total", "Records kept past their segment.")?,
-            reinserted_bytes: counter("seawall_disk_reinserted_bytes_total", "Bytes of them.")?,
+            up: metrics.gauge("seawall_disk_up", "Whether the disk tier works.")?,
+            full: metrics
+                .gauge("seawall_disk_full", "Whether the disk has no room for what is to be written.")?,
+            recovery: metrics
+                .float_gauge("seawall_disk_recovery_seconds", "Reading the index of the disk tier.")?,
+            reads: metrics.counters(
+                "seawall_disk_reads_total",
+                "Records asked of the disk tier.",
+                &["result"],
+            )?,
+            read_bytes: metrics.counter("seawall_disk_read_bytes_total", "Bytes read from the disk tier.")?,
+            writes: metrics.counter("seawall_disk_writes_total", "Records written to the disk tier.")?,
+            written_bytes: metrics
+                .counter("seawall_disk_written_bytes_total", "Bytes written to the disk tier.")?,
+            shed: metrics.counters(
+                "seawall_disk_shed_total",
+                "Writes to the disk tier given up.",
+                &["reason"],
+            )?,
+            not_admitted: metrics
+                .counter("seawall_disk_not_admitted_total", "Entries not worth writing yet.")?,
+            bad_records: metrics.counters(
+                "seawall_disk_bad_records_total",
+                "Damaged records.",
+                &["found"],
+            )?,
+            errors: metrics.counters(
+                "seawall_disk_errors_total",
+                "IO of the disk tier that failed.",
+                &["op"],
+            )?,
+            reclaimed: metrics.counter("seawall_disk_reclaimed_total", "Segments deleted to make room.")?,
+            reinserted: metrics
+                .counter("seawall_disk_reinserted_total", "Records kept past their segment.")?,
+            reinserted_bytes: metrics.counter("seawall_disk_reinserted_bytes_total", "Bytes of them.")?,
         })
     }
 }

@@ -48,5 +48,5 @@ mod tier;
 mod wire;
 mod writer;
 
-pub use engine::{Options, Status};
+pub use engine::{Admission, Options, Status};
 pub use tier::DiskTier;

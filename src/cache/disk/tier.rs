@@ -10,10 +10,9 @@ use tokio::sync::watch;
 use super::super::entry::Entry;
 use super::super::key::KeyHash;
 use super::super::store::tier::{Held, Reading, Tier};
-use super::engine::{Inner, Options, Status};
+use super::engine::{Admission, Inner, Options, Status};
 use super::metrics::DiskMetrics;
 use super::writer;
-use crate::config;
 
 /// The disk tier. Cheap to clone.
 #[derive(Clone)]
@@ -86,9 +85,9 @@ impl DiskTier {
     /// Whether an entry should be written now. With `second-hit` that is so when its hash was offered lately.
     pub fn admits(&self, hash: KeyHash) -> bool {
         let admitted = match self.inner.options.admission {
-            config::Admission::All => true,
+            Admission::All => true,
             // What is there must be replaced.
-            config::Admission::SecondHit => {
+            Admission::SecondHit => {
                 // Until the tier has been full once, there is room for whatever comes again.
                 let is_full = self.inner.metrics.reclaimed.get() > 0;
                 let entries = || if is_full { self.inner.index.len() } else { usize::MAX };

@@ -1,6 +1,8 @@
 //! What is counted about purges.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
+
+use crate::metrics::Registrar;
 
 /// Counters of the log; a clone is the same counters.
 #[derive(Debug, Clone)]
@@ -21,29 +23,22 @@ impl InvalidationMetrics {
     /// # Errors
     /// When `registry` has some of that name already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Self::unregistered()?;
-        registry.register(Box::new(metrics.purges.clone()))?;
-        registry.register(Box::new(metrics.purged_hits.clone()))?;
-        registry.register(Box::new(metrics.entries.clone()))?;
-        registry.register(Box::new(metrics.durable.clone()))?;
-        Ok(metrics)
-    }
-
-    fn unregistered() -> Result<Self, prometheus::Error> {
+        let metrics = Registrar::new(registry);
         Ok(Self {
-            purges: IntCounterVec::new(
-                Opts::new("seawall_purges_total", "Things purged, by what named them."),
+            purges: metrics.counters(
+                "seawall_purges_total",
+                "Things purged, by what named them.",
                 &["selector", "mode"],
             )?,
-            purged_hits: IntCounter::new(
+            purged_hits: metrics.counter(
                 "seawall_purged_hits_total",
                 "Objects found purged, or stale by a purge, when they were asked for.",
             )?,
-            entries: IntGauge::new(
+            entries: metrics.gauge(
                 "seawall_invalidation_log_entries",
                 "URLs, prefixes, tags and sites that the log of purges holds.",
             )?,
-            durable: IntGauge::new(
+            durable: metrics.gauge(
                 "seawall_invalidation_log_durable",
                 "Whether purges outlive a restart, if the cache does.",
             )?,

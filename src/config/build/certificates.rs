@@ -1,17 +1,22 @@
 //! Certificate files: there, readable, and a key that belongs to its certificate.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustls::sign::CertifiedKey;
 
 use crate::config::CertificateFiles;
+use crate::config::key::{Key, Keys};
 use crate::config::node::quoted;
 use crate::config::pem::{self, PemError};
 use crate::config::section::Section;
 
 /// A certificate and its key, named by two keys of a table. `None` when either is not written or not right.
-pub(super) fn pair(section: Section<'_>, cert_key: &str, key_key: &str) -> Option<CertificateFiles> {
-    let (cert, key) = (section.path(cert_key), section.path(key_key));
+pub(super) fn pair<T: Keys>(
+    section: Section<'_, T>,
+    cert_key: &Key<T, Option<PathBuf>>,
+    key_key: &Key<T, Option<PathBuf>>,
+) -> Option<CertificateFiles> {
+    let (cert, key) = (section.get(cert_key), section.get(key_key));
     let chain = cert.as_deref().and_then(|path| said(section, cert_key, pem::certificates(path)));
     let private = key.as_deref().and_then(|path| said(section, key_key, pem::private_key(path)));
     let files = CertificateFiles { cert: cert?, key: key? };
@@ -31,13 +36,17 @@ pub(super) fn pair(section: Section<'_>, cert_key: &str, key_key: &str) -> Optio
 }
 
 /// A file of certificates to trust.
-pub(super) fn roots(section: Section<'_>, key: &str) -> Option<std::path::PathBuf> {
-    let path = section.path(key)?;
+pub(super) fn roots<T: Keys>(section: Section<'_, T>, key: &Key<T, Option<PathBuf>>) -> Option<PathBuf> {
+    let path = section.get(key)?;
     said(section, key, pem::certificates(&path))?;
     Some(path)
 }
 
-fn said<T>(section: Section<'_>, key: &str, result: Result<T, PemError>) -> Option<T> {
+fn said<T: Keys, V>(
+    section: Section<'_, T>,
+    key: &Key<T, Option<PathBuf>>,
+    result: Result<V, PemError>,
+) -> Option<V> {
     result.map_err(|error| section.error(key, error.to_string())).ok()
 }
 

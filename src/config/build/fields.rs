@@ -3,6 +3,8 @@
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::config::HeaderRules;
+use crate::config::key::{Entries, Key};
+use crate::config::keys::{self, HEADERS, SITE};
 use crate::config::node::{Node, quoted};
 use crate::config::section::Section;
 
@@ -30,13 +32,13 @@ pub(super) fn is_token(text: &str) -> bool {
 type Fields = Vec<(HeaderName, Option<HeaderValue>)>;
 
 /// `[site.headers]`, or a rule's on top of its site's: fields merge by name.
-pub(super) fn headers(section: Section<'_>, under: Option<&HeaderRules>) -> HeaderRules {
+pub(super) fn headers(section: Section<'_, keys::Headers>, under: Option<&HeaderRules>) -> HeaderRules {
     let none = HeaderRules::default();
     let site = under.unwrap_or(&none);
     HeaderRules {
-        request: merged(&site.request, fields(section, "request")),
-        response: merged(&site.response, fields(section, "response")),
-        debug: section.flag("debug"),
+        request: merged(&site.request, fields(section, &HEADERS.request)),
+        response: merged(&site.response, fields(section, &HEADERS.response)),
+        debug: section.get(&HEADERS.debug),
     }
 }
 
@@ -45,9 +47,9 @@ fn merged(under: &Fields, top: Fields) -> Fields {
     kept.cloned().collect::<Fields>().into_iter().chain(top).collect()
 }
 
-fn fields(section: Section<'_>, key: &str) -> Fields {
+fn fields(section: Section<'_, keys::Headers>, key: &Key<keys::Headers, Entries>) -> Fields {
     let mut fields: Fields = Vec::new();
-    for (name, node) in section.own_entries(key) {
+    for (name, node) in section.own(key) {
         match field(&name, &node) {
             Ok((name, _)) if fields.iter().any(|(other, _)| *other == name) => {
                 let message = format!("header {} is set twice", quoted(name.as_str()));
@@ -79,11 +81,11 @@ pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
 }
 
 /// `site.methods`
-pub(super) fn methods(site: Section<'_>) -> Vec<Method> {
+pub(super) fn methods(site: Section<'_, keys::Site>) -> Vec<Method> {
     let mut methods = Vec::new();
-    let texts = site.texts("methods");
-    if texts.is_empty() && site.is_sound("methods") {
-        site.error("methods", format!("{} has no methods", site.name()));
+    let texts = site.get(&SITE.methods);
+    if texts.is_empty() && site.is_sound(&SITE.methods) {
+        site.error(&SITE.methods, format!("{} has no methods", site.name()));
     }
     for node in texts {
         match method(&node) {

@@ -3,27 +3,30 @@
 use std::net::SocketAddr;
 
 use super::{certificates, is_in_a_folder};
+use crate::config::keys::{self, CERTIFICATE, FILE, LISTENER, LISTENER_TLS};
 use crate::config::section::Section;
-use crate::config::{ListenAddress, Listener, ListenerTls, TlsVersion};
+use crate::config::{ListenAddress, Listener, ListenerTls};
 
-pub(super) fn all(root: Section<'_>) -> Vec<Listener> {
+pub(super) fn all(root: Section<'_, keys::File>) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();
-    for section in root.sections("listener") {
-        let tls = section.section("tls");
+    for section in root.tables(&FILE.listener) {
+        let tls = section.table(&LISTENER.tls);
         let listener = Listener {
             address: address(section),
-            redirect_https: section.flag("redirect_https").then(|| section.count("redirect_port")),
+            redirect_https: section
+                .get(&LISTENER.redirect_https)
+                .then(|| section.get(&LISTENER.redirect_port)),
             tls: tls.written().then(|| self::tls(section, tls)),
         };
         if listener.redirect_https.is_some() && listener.tls.is_some() {
             section.error(
-                "redirect_https",
+                &LISTENER.redirect_https,
                 format!("{} has both tls and redirect_https: it would redirect to itself", section.name()),
             );
         }
         let is_taken = listeners.iter().any(|other| other.address == listener.address);
-        if is_taken && !is_any_port(&listener.address) && section.filled("address").is_some() {
-            section.error("address", format!("{} is defined twice", section.name()));
+        if is_taken && !is_any_port(&listener.address) && section.get(&LISTENER.address).is_some() {
+            section.error(&LISTENER.address, format!("{} is defined twice", section.name()));
         }
         listeners.push(listener);
     }
@@ -35,19 +38,20 @@ fn is_any_port(address: &ListenAddress) -> bool {
     matches!(address, ListenAddress::Tcp(address) if address.port() == 0)
 }
 
-fn address(section: Section<'_>) -> ListenAddress {
+fn address(section: Section<'_, keys::Listener>) -> ListenAddress {
     let stand_in = ListenAddress::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
-    let Some(text) = section.filled("address") else { return stand_in };
+    let Some(text) = section.get(&LISTENER.address) else { return stand_in };
     if let Some(path) = text.strip_prefix("unix:") {
         // sockaddr_un holds 108 bytes, the last of them zero.
         let path = section.cx.resolve(path);
         if path.as_os_str().len() > 107 || path.file_name().is_none() {
             section.error(
-                "address",
+                &LISTENER.address,
                 format!("{} has a path that is too long for a socket, or none", section.name()),
             );
         } else if !is_in_a_folder(&path) {
-            section.error("address", format!("{} is in a folder that does not exist", section.name()));
+            section
+                .error(&LISTENER.address, format!("{} is in a folder that does not exist", section.name()));
         }
         return ListenAddress::Unix(path);
     }
@@ -56,7 +60,7 @@ fn address(section: Section<'_>) -> ListenAddress {
         Err(_) => {
             let expected = "\"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/path\"";
             section.error(
-                "address",
+                &LISTENER.address,
                 format!("{} must have an IP address and a port, not a name: {expected}", section.name()),
             );
             stand_in
@@ -64,18 +68,21 @@ fn address(section: Section<'_>) -> ListenAddress {
     }
 }
 
-fn tls(listener: Section<'_>, tls: Section<'_>) -> ListenerTls {
-    let self_signed = tls.flag("self_signed");
-    let written = tls.sections("certificates");
-    let has_entries = tls.written_list("certificates") || tls.node("acme").is_some();
+fn tls(listener: Section<'_, keys::Listener>, tls: Section<'_, keys::ListenerTls>) -> ListenerTls {
+    let self_signed = tls.get(&LISTENER_TLS.self_signed);
+    let written = tls.tables(&LISTENER_TLS.certificates);
+    let has_entries = tls.written_list(&LISTENER_TLS.certificates) || tls.node(&LISTENER_TLS.acme).is_some();
     if !has_entries && !self_signed {
         let message = format!("{} has tls but no certificates, and self_signed is false", listener.name());
-        listener.error("tls", message);
+        listener.error(&LISTENER.tls, message);
     }
     ListenerTls {
-        min_version: tls.choice("min_version", &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)]),
-        certificates: written.into_iter().filter_map(|s| certificates::pair(s, "cert", "key")).collect(),
-        client_ca: certificates::roots(tls, "client_ca"),
+        min_version: tls.get(&LISTENER_TLS.min_version),
+        certificates: written
+            .into_iter()
+            .filter_map(|s| certificates::pair(s, &CERTIFICATE.cert, &CERTIFICATE.key))
+            .collect(),
+        client_ca: certificates::roots(tls, &LISTENER_TLS.client_ca),
         self_signed,
     }
 }

@@ -14,57 +14,66 @@ mod site;
 
 use std::path::Path;
 
+use super::key::{Key, Keys, Many};
+use super::keys::{self, CACHE, DISK, FILE, MEMORY};
 use super::node::quoted;
 use super::section::Section;
 use super::units::show_size;
-use super::{Admission, Cache, Config, Disk, Memory};
+use super::{Cache, Config, Disk, Memory};
 
 /// Reads the whole. What it gives is worth something only if no error was recorded.
-pub(super) fn config(root: Section<'_>) -> Config {
+pub(super) fn config(root: Section<'_, keys::File>) -> Config {
     let listeners = listener::all(root);
-    let admin = operate::admin(root.section("admin"), &listeners);
+    let admin = operate::admin(root.table(&FILE.admin), &listeners);
     let pools = pool::all(root);
     let sites = site::all(root, &pools);
-    for (key, present) in [("listener", root.written_list("listener")), ("site", root.written_list("site"))] {
-        if !present && !root.cx.misnamed.contains(key) {
-            root.error(key, format!("there is no [[{key}]]"));
-        }
-    }
+    needed(root, &FILE.listener);
+    needed(root, &FILE.site);
     Config {
-        server: server::server(root.section("server")),
+        server: server::server(root.table(&FILE.server)),
         listeners,
         cache: Cache {
-            memory: memory(root.section("cache").section("memory")),
-            disk: disk(root.section("cache").section("disk")),
+            memory: memory(root.table(&FILE.cache).table(&CACHE.memory)),
+            disk: disk(root.table(&FILE.cache).table(&CACHE.disk)),
         },
         pools: pools.into_iter().map(|pool| pool.pool).collect(),
         sites,
         admin,
-        log: operate::log(root.section("log")),
+        log: operate::log(root.table(&FILE.log)),
     }
 }
 
-fn memory(memory: Section<'_>) -> Memory {
-    let capacity = memory.size("capacity");
-    let max_object = memory.size("max_object");
-    if memory.node("max_object").is_none() {
+/// At least one of these tables must be there.
+fn needed<T: Keys>(root: Section<'_, keys::File>, key: &Key<keys::File, Many<T>>) {
+    if !root.written_list(key) && !root.cx.misnamed.contains(key.name()) {
+        root.error(key, format!("there is no [[{}]]", key.name()));
+    }
+}
+
+fn memory(memory: Section<'_, keys::Memory>) -> Memory {
+    let capacity = memory.get(&MEMORY.capacity);
+    let max_object = memory.get(&MEMORY.max_object);
+    if memory.node(&MEMORY.max_object).is_none() {
         return Memory { capacity, max_object: max_object.min(capacity) };
     }
     if capacity > 0 && max_object > capacity {
-        memory.error("max_object", "\"cache.memory.max_object\" is larger than \"cache.memory.capacity\"");
+        memory.error(
+            &MEMORY.max_object,
+            "\"cache.memory.max_object\" is larger than \"cache.memory.capacity\"",
+        );
     }
     Memory { capacity, max_object }
 }
 
-fn disk(disk: Section<'_>) -> Option<Disk> {
+fn disk(disk: Section<'_, keys::Disk>) -> Option<Disk> {
     if !disk.written() {
         return None;
     }
-    let path = disk.path("path");
-    if path.is_none() && disk.is_sound("path") {
-        disk.error("path", "\"cache.disk.path\" is empty");
+    let path = disk.get(&DISK.path);
+    if path.is_none() && disk.is_sound(&DISK.path) {
+        disk.error(&DISK.path, "\"cache.disk.path\" is empty");
     }
-    let capacity = disk.size("capacity");
+    let capacity = disk.get(&DISK.capacity);
     let place = path.as_deref().and_then(|path| path.ancestors().find(|path| path.exists()));
     if let Some(place) = place {
         let shown = quoted(&place.to_string_lossy());
@@ -73,20 +82,16 @@ fn disk(disk: Section<'_>) -> Option<Disk> {
             let message = format!(
                 "\"cache.disk.path\" must be a folder, and {shown} is a file: the edge would serve without its disk"
             );
-            disk.remark("path", message);
+            disk.remark(&DISK.path, message);
         } else if let Some(size) = file_system_size(place).filter(|size| *size < capacity) {
             let (asked, size) = (show_size(capacity), show_size(size >> 20 << 20));
             let message = format!(
                 "\"cache.disk.capacity\" is {asked}, and the file system of {shown} has {size} in all"
             );
-            disk.remark("capacity", message);
+            disk.remark(&DISK.capacity, message);
         }
     }
-    Some(Disk {
-        path: path.unwrap_or_default(),
-        capacity,
-        admission: disk.choice("admission", &[("second-hit", Admission::SecondHit), ("all", Admission::All)]),
-    })
+    Some(Disk { path: path.unwrap_or_default(), capacity, admission: disk.get(&DISK.admission) })
 }
 
 /// Bytes of the file system that a path is on, used or not.

@@ -6,91 +6,86 @@ use http::HeaderValue;
 use http::uri::Authority;
 
 use super::{certificates, hosts, s3};
+use crate::config::keys::{self, BREAKER, FILE, HEALTH, MEMBER, POOL, POOL_TLS, RETRY, TIMEOUTS};
 use crate::config::node::quoted;
 use crate::config::section::Section;
-use crate::config::{Balance, Breaker, Health, Member, OriginProtocol, OriginTls, Pool, Retry, Timeouts};
+use crate::config::{Breaker, Health, Member, OriginTls, Pool, Retry, Timeouts};
 
 /// A pool that sites may name, right or not: a mistake in it is no reason to call it unknown.
 pub(super) struct Named {
     pub pool: Pool,
 }
 
-pub(super) fn all(root: Section<'_>) -> Vec<Named> {
+pub(super) fn all(root: Section<'_, keys::File>) -> Vec<Named> {
     let mut pools: Vec<Named> = Vec::new();
-    for section in root.sections("pool") {
+    for section in root.tables(&FILE.pool) {
         let pool = pool(section);
         let is_taken = pools.iter().any(|other| other.pool.name == pool.name);
         if is_taken && !pool.name.is_empty() {
-            section.error("name", format!("{} is defined twice", section.name()));
+            section.error(&POOL.name, format!("{} is defined twice", section.name()));
         }
         pools.push(Named { pool });
     }
     pools
 }
 
-fn pool(section: Section<'_>) -> Pool {
-    let name = section.text("name").unwrap_or_default();
+fn pool(section: Section<'_, keys::Pool>) -> Pool {
+    let name = section.get(&POOL.name);
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) || name.len() > 128 {
         section.error(
-            "name",
+            &POOL.name,
             format!("{}: a name may have only letters, digits, \"-\", \"_\" and \".\"", section.name()),
         );
     }
-    let s3 = section.section("s3");
-    if s3.written() && section.filled("host").is_some() {
-        section.error("host", format!("{} has s3, which sets its own host", section.name()));
+    let s3 = section.table(&POOL.s3);
+    if s3.written() && section.get(&POOL.host).is_some() {
+        section.error(&POOL.host, format!("{} has s3, which sets its own host", section.name()));
     }
-    let balance = match section.text("balance").as_deref() {
-        Some("least-requests") => Balance::LeastRequests,
-        Some("round-robin") => Balance::RoundRobin,
-        _ => Balance::Ring,
-    };
     Pool {
         name,
-        balance,
-        load_bound: section.number("load_bound"),
-        protocol: section
-            .choice("protocol", &[("http/1.1", OriginProtocol::Http1), ("h2", OriginProtocol::H2)]),
+        balance: section.get(&POOL.balance),
+        load_bound: section.get(&POOL.load_bound),
+        protocol: section.get(&POOL.protocol),
         host: host(section),
         members: members(section),
-        zone: section.text("zone").unwrap_or_default(),
-        max_requests: Some(section.count("max_requests")).filter(|most| *most > 0),
-        queue: section.count("queue"),
-        queue_timeout: section.duration("queue_timeout"),
-        timeouts: timeouts(section.section("timeouts")),
-        retry: retry(section.section("retry")),
-        health: Some(section.section("health")).filter(Section::written).map(health),
-        breaker: breaker(section.section("breaker")),
-        tls: tls(section.section("tls")),
+        zone: section.get(&POOL.zone),
+        max_requests: Some(section.get(&POOL.max_requests)).filter(|most| *most > 0),
+        queue: section.get(&POOL.queue),
+        queue_timeout: section.get(&POOL.queue_timeout),
+        timeouts: timeouts(section.table(&POOL.timeouts)),
+        retry: retry(section.table(&POOL.retry)),
+        health: Some(section.table(&POOL.health)).filter(Section::written).map(health),
+        breaker: breaker(section.table(&POOL.breaker)),
+        tls: tls(section.table(&POOL.tls)),
         s3: s3.written().then(|| s3::s3(s3)),
     }
 }
 
-fn host(section: Section<'_>) -> Option<HeaderValue> {
-    let text = section.filled("host")?;
+fn host(section: Section<'_, keys::Pool>) -> Option<HeaderValue> {
+    let text = section.get(&POOL.host)?;
     let authority =
         text.parse::<Authority>().ok().filter(|a| !a.as_str().contains('@') && !a.host().is_empty());
     match authority.and_then(|_| HeaderValue::from_str(&text).ok()) {
         Some(value) => Some(value),
         None => {
             section.error(
-                "host",
-                format!("{}: host {} is not a host name", section.name(), section.shown("host")),
+                &POOL.host,
+                format!("{}: host {} is not a host name", section.name(), section.shown(&POOL.host)),
             );
             None
         }
     }
 }
 
-fn members(section: Section<'_>) -> Vec<Member> {
+fn members(section: Section<'_, keys::Pool>) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
-    for entry in section.sections("members") {
-        let Some(url) = entry.filled("url") else { continue };
+    for entry in section.tables(&POOL.members) {
+        let Some(url) = entry.get(&MEMBER.url) else { continue };
         let Endpoint { tls, host, port, srv, socket } = match endpoint(&url) {
             Ok(endpoint) => endpoint,
             Err(why) => {
                 entry.error(
-                    "url",
+                    &MEMBER.url,
                     format!("{} has a member {}: {why}", section.name(), without_userinfo(&url)),
                 );
                 continue;
@@ -100,10 +95,13 @@ fn members(section: Section<'_>) -> Vec<Member> {
             .iter()
             .any(|other| (&other.host, other.port, other.srv, &other.socket) == (&host, port, srv, &socket))
         {
-            entry.error("url", format!("{} has the member {} twice", section.name(), entry.shown("url")));
+            entry.error(
+                &MEMBER.url,
+                format!("{} has the member {} twice", section.name(), entry.shown(&MEMBER.url)),
+            );
         }
-        let zone = entry.text("zone").unwrap_or_default();
-        members.push(Member { tls, host, port, srv, socket, weight: entry.count("weight"), zone });
+        let zone = entry.get(&MEMBER.zone);
+        members.push(Member { tls, host, port, srv, socket, weight: entry.get(&MEMBER.weight), zone });
     }
     members
 }
@@ -199,74 +197,75 @@ fn endpoint(url: &str) -> Result<Endpoint, String> {
     Ok(Endpoint { tls, host, port, srv, socket: None })
 }
 
-fn timeouts(section: Section<'_>) -> Timeouts {
+fn timeouts(section: Section<'_, keys::Timeouts>) -> Timeouts {
     Timeouts {
-        connect: section.duration("connect"),
-        first_byte: section.duration("first_byte"),
-        idle: section.duration("idle"),
-        event_stream: section.duration("event_stream"),
+        connect: section.get(&TIMEOUTS.connect),
+        first_byte: section.get(&TIMEOUTS.first_byte),
+        idle: section.get(&TIMEOUTS.idle),
+        event_stream: section.get(&TIMEOUTS.event_stream),
     }
 }
 
-fn retry(section: Section<'_>) -> Retry {
+fn retry(section: Section<'_, keys::Retry>) -> Retry {
     Retry {
-        attempts: section.count("attempts"),
-        backoff: section.duration("backoff"),
-        budget: section.number("budget"),
-        hedge_after: section.maybe_duration("hedge_after"),
+        attempts: section.get(&RETRY.attempts),
+        backoff: section.get(&RETRY.backoff),
+        budget: section.get(&RETRY.budget),
+        hedge_after: section.get(&RETRY.hedge_after),
     }
 }
 
-fn health(section: Section<'_>) -> Health {
-    let path = section.text("path").unwrap_or_default();
+fn health(section: Section<'_, keys::Health>) -> Health {
+    let path = section.get(&HEALTH.path);
     let is_path = path.starts_with('/') && path.parse::<http::uri::PathAndQuery>().is_ok();
-    if !is_path && section.is_sound("path") {
+    if !is_path && section.is_sound(&HEALTH.path) {
         section.error(
-            "path",
-            format!("\"pool.health.path\" must begin with \"/\", not {}", section.shown("path")),
+            &HEALTH.path,
+            format!("\"pool.health.path\" must begin with \"/\", not {}", section.shown(&HEALTH.path)),
         );
     }
     Health {
         path,
-        interval: section.duration("interval"),
-        timeout: section.duration("timeout"),
-        expect: section.numbers("expect"),
-        unhealthy_after: section.count("unhealthy_after"),
-        healthy_after: section.count("healthy_after"),
+        interval: section.get(&HEALTH.interval),
+        timeout: section.get(&HEALTH.timeout),
+        expect: section.get(&HEALTH.expect),
+        unhealthy_after: section.get(&HEALTH.unhealthy_after),
+        healthy_after: section.get(&HEALTH.healthy_after),
     }
 }
 
-fn breaker(section: Section<'_>) -> Breaker {
+fn breaker(section: Section<'_, keys::Breaker>) -> Breaker {
     Breaker {
-        consecutive_failures: section.count("consecutive_failures"),
-        error_rate: section.number("error_rate"),
-        window: section.duration("window"),
-        min_requests: section.count("min_requests"),
-        open_for: section.duration("open_for"),
+        consecutive_failures: section.get(&BREAKER.consecutive_failures),
+        error_rate: section.get(&BREAKER.error_rate),
+        window: section.get(&BREAKER.window),
+        min_requests: section.get(&BREAKER.min_requests),
+        open_for: section.get(&BREAKER.open_for),
     }
 }
 
-fn tls(section: Section<'_>) -> OriginTls {
-    let (cert, key) = (section.filled("client_cert").is_some(), section.filled("client_key").is_some());
-    if cert && !key && section.is_sound("client_key") {
-        section.error("client_cert", "\"pool.tls.client_cert\" needs \"pool.tls.client_key\"");
+fn tls(section: Section<'_, keys::PoolTls>) -> OriginTls {
+    let (cert, key) =
+        (section.get(&POOL_TLS.client_cert).is_some(), section.get(&POOL_TLS.client_key).is_some());
+    if cert && !key && section.is_sound(&POOL_TLS.client_key) {
+        section.error(&POOL_TLS.client_cert, "\"pool.tls.client_cert\" needs \"pool.tls.client_key\"");
     }
-    if key && !cert && section.is_sound("client_cert") {
-        section.error("client_key", "\"pool.tls.client_key\" needs \"pool.tls.client_cert\"");
+    if key && !cert && section.is_sound(&POOL_TLS.client_cert) {
+        section.error(&POOL_TLS.client_key, "\"pool.tls.client_key\" needs \"pool.tls.client_cert\"");
     }
-    let server_name = section.filled("server_name");
+    let server_name = section.get(&POOL_TLS.server_name);
     if let Some(name) = &server_name
         && rustls_pki_types::ServerName::try_from(name.as_str()).is_err()
     {
         section.error(
-            "server_name",
-            format!("\"pool.tls.server_name\" {} is not a server name", section.shown("server_name")),
+            &POOL_TLS.server_name,
+            format!("\"pool.tls.server_name\" {} is not a server name", section.shown(&POOL_TLS.server_name)),
         );
     }
     OriginTls {
-        ca: certificates::roots(section, "ca"),
-        client: certificates::pair(section, "client_cert", "client_key"),
-        verify: section.flag("verify"),
+        ca: certificates::roots(section, &POOL_TLS.ca),
+        client: certificates::pair(section, &POOL_TLS.client_cert, &POOL_TLS.client_key),
+        verify: section.get(&POOL_TLS.verify),
         server_name,
     }
 }

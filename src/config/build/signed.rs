@@ -1,7 +1,7 @@
 //! `[[site.signed]]`: who may see what is under a site or a rule.
 
 use super::site::check_path;
-use crate::config::section::Section;
+use crate::config::untyped::Section;
 use crate::config::{PathPattern, Secret, Signed, SignedKey, SignedScheme};
 
 /// Shorter secrets can be guessed from one signed URL.

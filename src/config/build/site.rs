@@ -5,34 +5,35 @@ use std::sync::Arc;
 
 use super::pool::Named;
 use super::{fields, hosts, route};
+use crate::config::keys::{self, FILE, RULE, SITE};
 use crate::config::node::quoted;
 use crate::config::section::Section;
 use crate::config::{HostPattern, PathPattern, Rule, Site};
 
-pub(super) fn all(root: Section<'_>, pools: &[Named]) -> Vec<Site> {
+pub(super) fn all(root: Section<'_, keys::File>, pools: &[Named]) -> Vec<Site> {
     let mut taken = HashMap::new();
-    root.sections("site").into_iter().map(|section| site(section, pools, &mut taken)).collect()
+    root.tables(&FILE.site).into_iter().map(|section| site(section, pools, &mut taken)).collect()
 }
 
-fn site(section: Section<'_>, pools: &[Named], taken: &mut HashMap<HostPattern, String>) -> Site {
+fn site(section: Section<'_, keys::Site>, pools: &[Named], taken: &mut HashMap<HostPattern, String>) -> Site {
     let settings = Arc::new(route::of_site(section, pools));
     let mut rules: Vec<Rule> = Vec::new();
-    for rule in section.sections("rule") {
+    for rule in section.tables(&SITE.rule) {
         let settings = Arc::new(route::of_rule(rule, section, &settings, pools));
-        let Some(text) = rule.filled("path") else { continue };
+        let Some(text) = rule.get(&RULE.path) else { continue };
         if let Err(why) = check_path(&text) {
-            rule.error("path", format!("{} of {}: {why}", rule.name(), section.name()));
+            rule.error(&RULE.path, format!("{} of {}: {why}", rule.name(), section.name()));
         }
         if let Some(other) = rules.iter().find(|other| other.path.covers(&text)) {
             let (path, other) = (quoted(&text), quoted(other.path.as_str()));
             rule.remark(
-                "path",
+                &RULE.path,
                 format!("rule {path} of {} never matches: rule {other} comes first", section.name()),
             );
         }
         rules.push(Rule { path: PathPattern::new(text), settings });
     }
-    let hosts = section.texts("hosts");
+    let hosts = section.get(&SITE.hosts);
     Site {
         name: hosts.first().and_then(|node| node.text()).unwrap_or_default().to_owned(),
         hosts: patterns(section, taken),
@@ -42,9 +43,9 @@ fn site(section: Section<'_>, pools: &[Named], taken: &mut HashMap<HostPattern, 
     }
 }
 
-fn patterns(section: Section<'_>, taken: &mut HashMap<HostPattern, String>) -> Vec<HostPattern> {
+fn patterns(section: Section<'_, keys::Site>, taken: &mut HashMap<HostPattern, String>) -> Vec<HostPattern> {
     let mut patterns = Vec::new();
-    for node in section.texts("hosts") {
+    for node in section.get(&SITE.hosts) {
         let text = node.text().unwrap_or_default();
         let pattern = match hosts::pattern(text) {
             Ok(pattern) => pattern,

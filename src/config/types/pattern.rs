@@ -30,7 +30,7 @@ impl PathPattern {
 }
 
 /// Matches `*` greedily with one backtrack point: linear in practice, quadratic at worst.
-pub fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {

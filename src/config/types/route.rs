@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use http::HeaderValue;
 
+use super::pattern::wildcard;
 use super::{PoolId, Signed};
 
 /// What a request is handled by once its site and rule are known.
@@ -75,10 +76,23 @@ pub enum QueryKey {
     All,
     /// None of them.
     None,
-    /// Only those whose name matches one of the patterns (`*` as in [`wildcard`]).
+    /// Only those whose name matches one of the patterns (`*` is any run of characters).
     Include(Vec<String>),
     /// All but those.
     Exclude(Vec<String>),
+}
+
+impl QueryKey {
+    /// Whether a parameter of this name, percent-decoded, is part of the key.
+    pub fn counts(&self, name: &[u8]) -> bool {
+        let listed = |patterns: &[String]| patterns.iter().any(|pattern| wildcard(pattern.as_bytes(), name));
+        match self {
+            QueryKey::All => true,
+            QueryKey::None => false,
+            QueryKey::Include(patterns) => listed(patterns),
+            QueryKey::Exclude(patterns) => !listed(patterns),
+        }
+    }
 }
 
 /// `[site.headers]`

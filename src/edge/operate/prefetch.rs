@@ -6,10 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty};
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -18,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::http::protocol::Protocol;
+use crate::origin::single;
 use crate::server::body::ClientBody;
 use crate::server::{Handled, Handler, Interim, Peer, PeerAddr, TlsInfo};
 
@@ -281,14 +281,11 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
     });
     let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(there), service);
     let serving = tokio::spawn(serving);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(here)).await?;
-    let connection = tokio::spawn(connection);
-    let answered = async {
-        let request = Request::get(&wanted.target)
-            .header(HOST, &wanted.host)
-            .header(USER_AGENT, "seawall-prefetch")
-            .body(Empty::<Bytes>::new())?;
-        let response = sender.send_request(request).await?;
+    let request = Request::get(&wanted.target)
+        .header(HOST, &wanted.host)
+        .header(USER_AGENT, "seawall-prefetch")
+        .body(Full::default())?;
+    let read = async |response: Response<hyper::body::Incoming>| {
         let status = response.status().as_u16();
         let said = response.headers().get_all("cache-status").iter().next_back();
         let cached = said.and_then(|said| said.to_str().ok()).is_some_and(|said| {
@@ -300,10 +297,8 @@ async fn ask(worker: &Worker, wanted: &Wanted) -> Result<Answered, BoxError> {
             bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
         }
         Ok(Answered { status, cached, bytes })
-    }
-    .await;
-    drop(sender);
-    connection.abort();
+    };
+    let answered = single::exchange(here, request, read).await;
     serving.abort();
     answered
 }

@@ -5,7 +5,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::cache::invalidation::{Appended, MAX_TAG, Mode, NotDurable, Selector, separates_tags};
+pub use crate::cache::invalidation::Selector;
+use crate::cache::invalidation::{Appended, MAX_TAG, Mode, NotDurable, separates_tags};
 use crate::config::OriginKind;
 use crate::edge::request::resource_url::{ResourceUrl, UrlError};
 use crate::edge::request::route::Sites;

@@ -49,11 +49,6 @@ impl Authorized {
         self.preflight
     }
 
-    /// The request's own parts, once nothing else needs them.
-    pub fn into_incoming(self) -> Incoming {
-        self.incoming
-    }
-
     /// The request, to take its body.
     pub fn incoming_mut(&mut self) -> &mut Incoming {
         &mut self.incoming

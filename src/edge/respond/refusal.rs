@@ -1,10 +1,10 @@
 //! Answers of the edge's own: a status, a reason code and nothing else.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use crate::http::cache_status::{CACHE_STATUS, CacheStatus};
+use crate::http::cache_status::CACHE_STATUS;
 use crate::http::refusal::Refusal;
 
 use crate::edge::respond::body::Source;
@@ -43,27 +43,20 @@ impl Refused {
 
     /// The response. No shared cache between here and the client may keep it.
     pub fn response(&self, method: &Method, cache: &str) -> Response<Source> {
-        let line = self.refusal.body_with(self.status());
-        let text = match self.detail {
-            Some(detail) => format!("{} ({detail})\n", line.trim_end()),
-            None => line,
-        };
-        let length = text.len() as u64;
-        let source = if method == Method::HEAD { Source::Empty } else { Source::Once(Bytes::from(text)) };
-        let mut response = Response::new(source);
-        *response.status_mut() = self.status();
+        let mut response = self.refusal.response(self.status(), self.detail);
+        let length = response.body().len() as u64;
         let head = response.headers_mut();
-        head.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         head.insert(CONTENT_LENGTH, length.into());
-        head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let status = CacheStatus::own(cache).detail(self.refusal.as_str());
-        head.insert(CACHE_STATUS, status.to_value());
+        head.insert(CACHE_STATUS, self.refusal.cache_status(cache));
         if let Some(seconds) = self.retry_after {
             head.insert(RETRY_AFTER, seconds.into());
         }
         if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             head.insert(ALLOW, allow);
         }
-        response
+        match *method {
+            Method::HEAD => response.map(|_| Source::Empty),
+            _ => response.map(|text| Source::Once(Bytes::from(text))),
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
-use super::vended::Vended;
-use super::vendor::{Env, Vendor};
+use super::providers::{Env, Provider};
+use super::refresh::RefreshedKeys;
 use crate::config::{S3Credentials, Secret};
 use crate::origin::error::FetchError;
 use crate::origin::metrics::OriginMetrics;
@@ -30,7 +30,7 @@ pub(super) enum Source {
     Anonymous,
     Fixed(Arc<Keys>),
     Profile(Profile),
-    Vended(Arc<Vended>),
+    Temporary(Arc<RefreshedKeys>),
     Nowhere,
 }
 
@@ -83,7 +83,8 @@ impl Source {
             let read = Read { looked: None, modified: None, keys: Err("not read yet".to_owned()) };
             return Source::Profile(Profile { path, name, read: Mutex::new(read) });
         }
-        Vendor::find(region, env).map_or(Source::Nowhere, |vendor| Source::Vended(Vended::new(vendor)))
+        Provider::find(region, env)
+            .map_or(Source::Nowhere, |provider| Source::Temporary(RefreshedKeys::new(provider)))
     }
 
     /// Where keys come from, for people: no secret, and no key id.
@@ -93,22 +94,22 @@ impl Source {
             Source::Fixed(_) if *configured == S3Credentials::Default => "environment".into(),
             Source::Fixed(_) => "configuration".into(),
             Source::Profile(profile) => format!("profile {:?} of {}", profile.name, profile.path.display()),
-            Source::Vended(vended) => vended.vendor().as_str().into(),
+            Source::Temporary(refreshed) => refreshed.provider().as_str().into(),
             Source::Nowhere => "nowhere: none were found".into(),
         }
     }
 
     /// Starts what has to run beside us. Must be called within a runtime.
     pub(super) fn start(&self, pool: &str, metrics: &OriginMetrics) {
-        if let Source::Vended(vended) = self {
-            vended.start(metrics.credentials(pool));
+        if let Source::Temporary(refreshed) = self {
+            refreshed.start(metrics.credentials(pool));
         }
     }
 
     /// Waits until there can be keys.
     pub(super) async fn ready(&self, limit: Duration) {
-        if let Source::Vended(vended) = self {
-            vended.ready(limit).await;
+        if let Source::Temporary(refreshed) = self {
+            refreshed.ready(limit).await;
         }
     }
 
@@ -123,8 +124,8 @@ impl Source {
             Source::Profile(profile) => {
                 profile.keys(Instant::now()).map(Some).map_err(FetchError::Credentials)
             }
-            Source::Vended(vended) => {
-                vended.keys(SystemTime::now()).map(Some).map_err(FetchError::Credentials)
+            Source::Temporary(refreshed) => {
+                refreshed.keys(SystemTime::now()).map(Some).map_err(FetchError::Credentials)
             }
             Source::Nowhere => Err(FetchError::Credentials("there is no source of them".to_owned())),
         }
@@ -214,7 +215,7 @@ mod tests {
         let nowhere = chain(&[("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nowhere")]);
         assert!(matches!(&nowhere, Source::Nowhere));
         assert!(matches!(id(&nowhere), Err(FetchError::Credentials(_))));
-        assert!(matches!(chain(&[("HOME", "/nowhere")]), Source::Vended(_)));
+        assert!(matches!(chain(&[("HOME", "/nowhere")]), Source::Temporary(_)));
         assert_eq!(id(&Source::new(&S3Credentials::Anonymous, "r", &|_| None)), Ok(String::new()));
     }
 

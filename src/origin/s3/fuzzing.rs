@@ -1,4 +1,4 @@
-//! What S3 and the vendors of credentials answer: errors, redirects, documents with keys.
+//! What S3 and the providers of credentials answer: errors, redirects, documents with keys.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use super::answer::element;
 use super::fields::strip_response;
 use super::plan::Object;
-use super::vendor::{from_json, from_xml, may_be_asked};
+use super::providers::{from_json, from_xml, may_be_asked};
 use super::whereabouts::Target;
 use crate::fuzzing::input::Input;
 

@@ -2,8 +2,8 @@
 //!
 //! `plan` turns a path into an object, or into a refusal to ask; `sign` writes the request; `answer` takes out of
 //! the response what is S3's business, `fields` of either head; `redirect` follows it to another endpoint or region,
-//! as far as what `whereabouts` reads is to be believed; `credentials` knows whose key signs, and gets temporary ones from a
-//! `vendor`, `vended` ahead of time.
+//! as far as what `whereabouts` reads is to be believed; `credentials` knows whose key signs, and gets temporary ones from its
+//! `providers`, which `refresh` asks ahead of time.
 
 mod answer;
 mod credentials;
@@ -11,10 +11,10 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod plan;
+mod providers;
 mod redirect;
+mod refresh;
 mod sign;
-mod vended;
-mod vendor;
 mod whereabouts;
 
 pub(super) use answer::local_answer;

@@ -24,7 +24,6 @@ use super::super::variants::Variants;
 use super::faults::Faults;
 use super::metrics::DiskMetrics;
 use super::*;
-use crate::config::{Admission, Disk};
 use crate::http::time::Time;
 use crate::policy::freshness::Freshness;
 
@@ -70,8 +69,7 @@ impl World {
 
     /// Opens a tier; it may still be recovering.
     fn begin(&self) -> DiskTier {
-        let config = Disk { path: self.path(), capacity: self.capacity, admission: self.admission };
-        let mut options = Options::new(&config);
+        let mut options = Options::new(self.path(), self.capacity, self.admission);
         options.queue = self.queue;
         options.retry = Duration::from_millis(20);
         options.read_timeout = self.read_timeout;

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::credentials::Keys;
-use super::vendor::{Grant, Vendor};
+use super::providers::{Provider, TemporaryKeys};
 use crate::origin::metrics::CredentialMetrics;
 
 /// New keys are asked for so long before the old expire, or after half their life if that is shorter.
@@ -18,18 +18,18 @@ const FLOOR: Duration = Duration::from_secs(1);
 /// After repeated failures, asked this often.
 const CEILING: Duration = Duration::from_secs(60);
 
-/// The newest keys of a vendor.
-pub(super) struct Vended {
-    vendor: Vendor,
+/// The newest keys of a provider.
+pub(super) struct RefreshedKeys {
+    provider: Provider,
     grant: ArcSwapOption<(Arc<Keys>, SystemTime)>,
     last_error: Mutex<String>,
     asked: watch::Sender<bool>,
 }
 
-impl Vended {
-    pub(super) fn new(vendor: Vendor) -> Arc<Self> {
+impl RefreshedKeys {
+    pub(super) fn new(provider: Provider) -> Arc<Self> {
         Arc::new(Self {
-            vendor,
+            provider,
             grant: ArcSwapOption::empty(),
             last_error: Mutex::new("no answer yet".to_owned()),
             asked: watch::Sender::new(false),
@@ -37,13 +37,13 @@ impl Vended {
     }
 
     /// Who gives them.
-    pub(super) fn vendor(&self) -> &Vendor {
-        &self.vendor
+    pub(super) fn provider(&self) -> &Provider {
+        &self.provider
     }
 
     /// Keeps keys fresh for as long as somebody holds this. Must be called within a runtime.
     pub(super) fn start(self: &Arc<Self>, metrics: CredentialMetrics) {
-        tokio::spawn(keep_fresh(Arc::downgrade(self), self.vendor.clone(), metrics));
+        tokio::spawn(keep_fresh(Arc::downgrade(self), self.provider.clone(), metrics));
     }
 
     /// Waits for the first answer, good or bad, but not for longer than `limit`.
@@ -53,7 +53,7 @@ impl Vended {
     }
 
     /// # Errors
-    /// In words: what the vendor said last.
+    /// In words: what the provider said last.
     pub(super) fn keys(&self, now: SystemTime) -> Result<Arc<Keys>, String> {
         match self.grant.load().as_deref() {
             Some((keys, expires)) if now < *expires => Ok(keys.clone()),
@@ -61,9 +61,9 @@ impl Vended {
         }
     }
 
-    fn learn(&self, answer: Result<Grant, String>, failures: &mut u32) -> Duration {
+    fn learn(&self, answer: Result<TemporaryKeys, String>, failures: &mut u32) -> Duration {
         let wait = match answer {
-            Ok(Grant { keys, expires }) => {
+            Ok(TemporaryKeys { keys, expires }) => {
                 self.grant.store(Some(Arc::new((Arc::new(keys), expires))));
                 *failures = 0;
                 until_next(expires, SystemTime::now())
@@ -85,10 +85,10 @@ fn until_next(expires: SystemTime, now: SystemTime) -> Duration {
     left.saturating_sub(AHEAD).max(left / 2).max(FLOOR)
 }
 
-async fn keep_fresh(vended: Weak<Vended>, vendor: Vendor, metrics: CredentialMetrics) {
+async fn keep_fresh(refreshed: Weak<RefreshedKeys>, provider: Provider, metrics: CredentialMetrics) {
     let mut failures = 0;
     loop {
-        let answer = vendor.ask().await;
+        let answer = provider.ask().await;
         match &answer {
             Ok(grant) => {
                 let expires = grant.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -97,9 +97,9 @@ async fn keep_fresh(vended: Weak<Vended>, vendor: Vendor, metrics: CredentialMet
             }
             Err(_) => metrics.failed.inc(),
         }
-        let Some(vended) = vended.upgrade() else { return };
-        let wait = vended.learn(answer, &mut failures);
-        drop(vended);
+        let Some(refreshed) = refreshed.upgrade() else { return };
+        let wait = refreshed.learn(answer, &mut failures);
+        drop(refreshed);
         tokio::time::sleep(wait).await;
     }
 }
@@ -122,17 +122,17 @@ mod tests {
         crate::origin::OriginMetrics::register(&prometheus::Registry::new()).unwrap().credentials("p")
     }
 
-    fn instance(server: &Server) -> Arc<Vended> {
-        Vended::new(Vendor::Instance { endpoint: format!("http://{}", server.address) })
+    fn instance(server: &Server) -> Arc<RefreshedKeys> {
+        RefreshedKeys::new(Provider::Instance { endpoint: format!("http://{}", server.address) })
     }
 
     async fn first_keys(region: &str, env: &[(&str, String)]) -> Result<Arc<Keys>, String> {
         let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone());
-        let vended = Vended::new(Vendor::find(region, &env).unwrap());
-        assert!(vended.keys(SystemTime::now()).is_err());
-        vended.start(metrics());
-        vended.ready(Duration::from_secs(5)).await;
-        vended.keys(SystemTime::now())
+        let refreshed = RefreshedKeys::new(Provider::find(region, &env).unwrap());
+        assert!(refreshed.keys(SystemTime::now()).is_err());
+        refreshed.start(metrics());
+        refreshed.ready(Duration::from_secs(5)).await;
+        refreshed.keys(SystemTime::now())
     }
 
     #[tokio::test]
@@ -207,11 +207,11 @@ mod tests {
             reply(&JSON.replace("ASIA", &format!("ASIA{n}")).replace("2199-01-01T00:00:00Z", &soon))
         })
         .await;
-        let (vended, metrics) = (instance(&server), metrics());
-        vended.start(metrics.clone());
-        vended.ready(Duration::from_secs(5)).await;
+        let (refreshed, metrics) = (instance(&server), metrics());
+        refreshed.start(metrics.clone());
+        refreshed.ready(Duration::from_secs(5)).await;
         let first = metrics.expiry.get();
-        let name = || vended.keys(SystemTime::now()).expect("keys at any time").access_key_id.clone();
+        let name = || refreshed.keys(SystemTime::now()).expect("keys at any time").access_key_id.clone();
         assert_eq!(name(), "ASIA0");
         tests::until(|| name() == "ASIA1").await;
         assert!(metrics.expiry.get() > first + 3000.0);
@@ -219,13 +219,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_vendor_that_hangs_keeps_nobody_waiting_for_long() {
+    async fn a_provider_that_hangs_keeps_nobody_waiting_for_long() {
         let server = Server::start(|_, _, _| SILENT()).await;
-        let (vended, metrics) = (instance(&server), metrics());
-        vended.start(metrics.clone());
+        let (refreshed, metrics) = (instance(&server), metrics());
+        refreshed.start(metrics.clone());
         let start = Instant::now();
-        vended.ready(Duration::from_millis(100)).await;
-        assert_eq!(vended.keys(SystemTime::now()).unwrap_err(), "no answer yet");
+        refreshed.ready(Duration::from_millis(100)).await;
+        assert_eq!(refreshed.keys(SystemTime::now()).unwrap_err(), "no answer yet");
         assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         let given_up = async {
             while metrics.failed.get() == 0 {
@@ -233,16 +233,16 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(9), given_up).await.expect("it is given up");
-        let error = vended.keys(SystemTime::now()).unwrap_err();
+        let error = refreshed.keys(SystemTime::now()).unwrap_err();
         assert!(error.contains("/latest/api/token: no answer in time"), "{error}");
         let start = Instant::now();
-        vended.ready(Duration::from_secs(5)).await;
+        refreshed.ready(Duration::from_secs(5)).await;
         assert!(start.elapsed() < Duration::from_secs(1), "nobody waits for the second answer");
     }
 
     #[test]
     fn keys_end_with_their_time() {
-        let vended = Vended::new(Vendor::Instance { endpoint: String::new() });
+        let refreshed = RefreshedKeys::new(Provider::Instance { endpoint: String::new() });
         let now = SystemTime::now();
         let keys = || Keys {
             access_key_id: "A".into(),
@@ -251,28 +251,29 @@ mod tests {
         };
         let hour = Duration::from_secs(3600);
         let mut failures = 3;
-        let wait = vended.learn(Ok(Grant { keys: keys(), expires: now + hour }), &mut failures);
+        let wait = refreshed.learn(Ok(TemporaryKeys { keys: keys(), expires: now + hour }), &mut failures);
         assert!(wait <= hour - AHEAD && wait > hour / 2 && failures == 0);
-        assert!(vended.keys(now + hour / 2).is_ok() && vended.keys(now + hour).is_err());
-        assert_eq!(vended.learn(Err("gone".into()), &mut failures), Duration::from_secs(2));
-        assert!(vended.keys(now).is_ok(), "the old keys still hold");
-        assert_eq!(vended.keys(now + hour).unwrap_err(), "gone");
+        assert!(refreshed.keys(now + hour / 2).is_ok() && refreshed.keys(now + hour).is_err());
+        assert_eq!(refreshed.learn(Err("gone".into()), &mut failures), Duration::from_secs(2));
+        assert!(refreshed.keys(now).is_ok(), "the old keys still hold");
+        assert_eq!(refreshed.keys(now + hour).unwrap_err(), "gone");
     }
 
     #[test]
-    fn the_order_of_vendors() {
-        let find =
-            |set: &[&str]| Vendor::find("eu-central-1", &|name| set.contains(&name).then(|| "/x".to_owned()));
+    fn the_order_of_providers() {
+        let find = |set: &[&str]| {
+            Provider::find("eu-central-1", &|name| set.contains(&name).then(|| "/x".to_owned()))
+        };
         let web = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
         match find(&web) {
-            Some(Vendor::WebIdentity { endpoint, .. }) => {
+            Some(Provider::WebIdentity { endpoint, .. }) => {
                 assert_eq!(endpoint, "https://sts.eu-central-1.amazonaws.com");
             }
             other => panic!("{other:?}"),
         }
         let url = "http://169.254.170.2/x".to_owned();
-        assert_eq!(find(&web[1..]), Some(Vendor::Container { url, authorization: None }));
-        assert_eq!(find(&[]), Some(Vendor::Instance { endpoint: "http://169.254.169.254".into() }));
-        assert_eq!(Vendor::find("r", &|n| (n == "AWS_EC2_METADATA_DISABLED").then(|| "true".into())), None);
+        assert_eq!(find(&web[1..]), Some(Provider::Container { url, authorization: None }));
+        assert_eq!(find(&[]), Some(Provider::Instance { endpoint: "http://169.254.169.254".into() }));
+        assert_eq!(Provider::find("r", &|n| (n == "AWS_EC2_METADATA_DISABLED").then(|| "true".into())), None);
     }
 }

@@ -5,18 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use super::super::{tls, wire::Wire};
+use super::super::{single, tls, wire::Wire};
 use super::credentials::Keys;
 use crate::config::Secret;
 use crate::sigv4;
 
-/// For one exchange with a vendor; they are near, or not there at all.
+/// For one exchange with a provider; they are near, or not there at all.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Where container agents listen: ECS, and EKS Pod Identity over IPv4 and IPv6.
 const AGENTS: [IpAddr; 3] = [
@@ -32,7 +32,7 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Who gives keys, as the environment names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Vendor {
+pub(super) enum Provider {
     /// A token in a file is changed for keys (EKS and the like).
     WebIdentity { endpoint: String, token_file: String, role: String, session: String },
     /// The container agent (ECS, EKS Pod Identity).
@@ -51,18 +51,18 @@ pub(super) enum Authorization {
 }
 
 /// Keys, and until when they are good.
-pub(super) struct Grant {
+pub(super) struct TemporaryKeys {
     pub keys: Keys,
     pub expires: SystemTime,
 }
 
-impl Vendor {
+impl Provider {
     /// For people.
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Vendor::WebIdentity { .. } => "web identity",
-            Vendor::Container { .. } => "container agent",
-            Vendor::Instance { .. } => "instance metadata",
+            Provider::WebIdentity { .. } => "web identity",
+            Provider::Container { .. } => "container agent",
+            Provider::Instance { .. } => "instance metadata",
         }
     }
 
@@ -74,7 +74,7 @@ impl Vendor {
                 format!("https://sts.{}.amazonaws.com", env("AWS_REGION").unwrap_or(region.to_owned()))
             });
             let session = env("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "seawall".to_owned());
-            return Some(Vendor::WebIdentity { endpoint, token_file, role, session });
+            return Some(Provider::WebIdentity { endpoint, token_file, role, session });
         }
         let url = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
             .map(|path| format!("http://169.254.170.2{path}"))
@@ -91,22 +91,22 @@ impl Vendor {
             let file = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(Authorization::File);
             let value =
                 || env("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|v| Authorization::Value(Secret::new(v)));
-            return Some(Vendor::Container { url, authorization: file.or_else(value) });
+            return Some(Provider::Container { url, authorization: file.or_else(value) });
         }
         if env("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true")) {
             return None;
         }
         let endpoint = env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-        Some(Vendor::Instance { endpoint: endpoint.unwrap_or_else(|| "http://169.254.169.254".to_owned()) })
+        Some(Provider::Instance { endpoint: endpoint.unwrap_or_else(|| "http://169.254.169.254".to_owned()) })
     }
 
     /// Asks for keys.
     ///
     /// # Errors
     /// In words, with no secret in them.
-    pub(super) async fn ask(&self) -> Result<Grant, String> {
+    pub(super) async fn ask(&self) -> Result<TemporaryKeys, String> {
         match self {
-            Vendor::WebIdentity { endpoint, token_file, role, session } => {
+            Provider::WebIdentity { endpoint, token_file, role, session } => {
                 let token = read_file(token_file).await?;
                 let form = sigv4::canonical_query([
                     ("Action", "AssumeRoleWithWebIdentity"),
@@ -119,7 +119,7 @@ impl Vendor {
                 let answer = call(Method::POST, endpoint, &fields, form).await?;
                 from_xml(&answer).ok_or_else(|| format!("{endpoint}: no keys in the answer"))
             }
-            Vendor::Container { url, authorization } => {
+            Provider::Container { url, authorization } => {
                 let token = match authorization {
                     None => None,
                     Some(Authorization::File(path)) => Some(read_file(path).await?),
@@ -129,7 +129,7 @@ impl Vendor {
                 let answer = call(Method::GET, url, &fields, String::new()).await?;
                 from_json(&answer).ok_or_else(|| format!("{url}: no keys in the answer"))
             }
-            Vendor::Instance { endpoint } => {
+            Provider::Instance { endpoint } => {
                 let endpoint = endpoint.trim_end_matches('/');
                 let ttl = [("x-aws-ec2-metadata-token-ttl-seconds", "300")];
                 let token =
@@ -197,33 +197,24 @@ async fn exchange(
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(Bytes::from(body))).map_err(|e| e.to_string())?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(wire)).await;
-    let (mut sender, connection) = handshake.map_err(|e| e.to_string())?;
-    let talk = async {
-        let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+    let read = async |response: Response<Incoming>| {
         let status = response.status();
-        let body =
-            Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?;
         if status != http::StatusCode::OK {
-            return Err(format!("status {status}"));
+            return Err(format!("status {status}").into());
         }
-        String::from_utf8(body.to_bytes().to_vec()).map_err(|_| "not text".to_owned())
+        String::from_utf8(body.to_bytes().to_vec()).map_err(|_| "not text".into())
     };
-    let mut talk = std::pin::pin!(talk);
-    tokio::select! {
-        said = &mut talk => said,
-        // The connection may end with the response's last byte, before that is read.
-        _ = connection => talk.await,
-    }
+    single::exchange(wire, request, read).await.map_err(|e| e.to_string())
 }
 
-pub(super) fn from_json(text: &str) -> Option<Grant> {
+pub(super) fn from_json(text: &str) -> Option<TemporaryKeys> {
     let all: serde_json::Value = serde_json::from_str(text).ok()?;
     grant(&|name| all.get(name)?.as_str().map(str::to_owned), "Token")
 }
 
 /// STS' elements hold only text without entities, so the first element of a name is looked for and nothing more.
-pub(super) fn from_xml(text: &str) -> Option<Grant> {
+pub(super) fn from_xml(text: &str) -> Option<TemporaryKeys> {
     let element = |name: &str| {
         let rest = text.split_once(&format!("<{name}>"))?.1;
         Some(rest.split_once('<')?.0.trim().to_owned())
@@ -231,7 +222,7 @@ pub(super) fn from_xml(text: &str) -> Option<Grant> {
     grant(&element, "SessionToken")
 }
 
-fn grant(value: Env<'_>, token: &str) -> Option<Grant> {
+fn grant(value: Env<'_>, token: &str) -> Option<TemporaryKeys> {
     let keys = Keys {
         access_key_id: value("AccessKeyId").filter(|v| !v.is_empty())?,
         secret_access_key: Secret::new(value("SecretAccessKey").filter(|v| !v.is_empty())?),
@@ -240,7 +231,7 @@ fn grant(value: Env<'_>, token: &str) -> Option<Grant> {
     let format = &time::format_description::well_known::Rfc3339;
     let expires = time::OffsetDateTime::parse(&value("Expiration")?, format).ok()?;
     let expires = u64::try_from(expires.unix_timestamp()).ok()?;
-    Some(Grant { keys, expires: UNIX_EPOCH + Duration::from_secs(expires) })
+    Some(TemporaryKeys { keys, expires: UNIX_EPOCH + Duration::from_secs(expires) })
 }
 
 #[cfg(test)]
@@ -266,8 +257,8 @@ mod tests {
         ] {
             assert_eq!(may_be_asked(url), may, "{url}");
             let env = |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then(|| url.to_owned());
-            let found = Vendor::find("r", &env);
-            assert_eq!(matches!(found, Some(Vendor::Container { .. })), may, "{url}: {found:?}");
+            let found = Provider::find("r", &env);
+            assert_eq!(matches!(found, Some(Provider::Container { .. })), may, "{url}: {found:?}");
             assert_eq!(found.is_none(), !may, "{url}");
         }
     }
