@@ -9,7 +9,7 @@ use super::schema::{Default, Definition, Kind, Table};
 /// Every table of `edge.toml` that this build supports, as Markdown.
 pub fn reference() -> String {
     let mut page = String::new();
-    table(&mut page, &ROOT, "", "");
+    table(&mut page, ROOT, "", "");
     page.push_str(
         "### Not supported yet\n\nKnown, and refused by this build unless they are left out or off:\n\n",
     );
@@ -137,7 +137,7 @@ mod tests {
     fn every_refused_path_is_a_key() {
         for (path, _) in NOT_YET {
             let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
-            let mut table = Some(&ROOT as &'static Table);
+            let mut table = Some(ROOT as &'static Table);
             for step in &steps {
                 let key = table.and_then(|table| table.key(step));
                 assert!(key.is_some(), "{path}: no key {step}");

@@ -72,9 +72,9 @@ mod tests {
         let listener = ROOT.keys.iter().find(|key| key.name == "listener").unwrap();
         let crate::config::schema::Kind::Tables(listener) = &listener.kind else { unreachable!() };
         assert_eq!(our_word("listen", listener).as_deref(), Some("address"));
-        assert_eq!(our_word("Listen", &ROOT).as_deref(), Some("listener"));
-        assert_eq!(our_word("upstream", &ROOT).as_deref(), Some("pool"));
+        assert_eq!(our_word("Listen", ROOT).as_deref(), Some("listener"));
+        assert_eq!(our_word("upstream", ROOT).as_deref(), Some("pool"));
         assert_eq!(our_word("upstream", listener), None);
-        assert_eq!(our_word("banana", &ROOT), None);
+        assert_eq!(our_word("banana", ROOT), None);
     }
 }

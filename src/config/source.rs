@@ -146,8 +146,8 @@ pub(super) fn literal(text: &str, place: &Place, path: &str) -> Option<Node> {
 pub(super) fn meant_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX).filter(|rest| !rest.contains(LEVEL))?;
     let parts: Vec<String> = rest.split('_').take(DEEPEST).map(str::to_ascii_lowercase).collect();
-    let path = spelled(&parts, &|path| kind_at(&ROOT, path))?;
-    let secret = matches!(kind_at(&ROOT, &path), Some(Kind::Secret));
+    let path = spelled(&parts, &|path| kind_at(ROOT, path))?;
+    let secret = matches!(kind_at(ROOT, &path), Some(Kind::Secret));
     (path.len() > 1 && !secret).then(|| format!("{PREFIX}{}", path.join(LEVEL).to_ascii_uppercase()))
 }
 
@@ -180,7 +180,7 @@ fn variable(name: &str, raw: &str) -> Option<Variable> {
     let keys = name.strip_prefix(PREFIX).filter(|keys| keys.contains(LEVEL))?;
     // What is cut off changes nothing: no key lies so deep, so the variable is an error either way.
     let path: Path = keys.split(LEVEL).take(DEEPEST).map(str::to_ascii_lowercase).collect();
-    let container = kind_at(&ROOT, &path).is_some_and(|kind| kind.is_container());
+    let container = kind_at(ROOT, &path).is_some_and(|kind| kind.is_container());
     let value = match raw.trim_start().as_bytes().first() {
         // Anything else stays the text it is: quotes would only be in the way.
         Some(b'[' | b'{') if container => raw.trim().parse().ok().map(|toml: Toml| plain(&toml)),
@@ -379,7 +379,7 @@ impl Merge<'_> {
     fn is_list(&self, dict: &Dict) -> bool {
         let written = self.spots.spots.get(&self.path).is_some_and(|spot| spot.list);
         let numbered = !dict.is_empty() && dict.keys().all(|key| key.bytes().all(|b| b.is_ascii_digit()));
-        written || (numbered && kind_at(&ROOT, &self.path).is_some_and(|kind| kind.is_list()))
+        written || (numbered && kind_at(ROOT, &self.path).is_some_and(|kind| kind.is_list()))
     }
 
     fn place(&self, value: &Fig, parent: &Place, inside: bool) -> Place {
@@ -406,7 +406,7 @@ impl Merge<'_> {
         let is_index = |i: usize| {
             let parent = &self.path[..i];
             self.spots.spots.get(parent).is_some_and(|spot| spot.list)
-                || kind_at(&ROOT, parent).is_some_and(|kind| kind.is_list())
+                || kind_at(ROOT, parent).is_some_and(|kind| kind.is_list())
         };
         let keys: Vec<&str> =
             (0..self.path.len()).filter(|i| !is_index(*i)).map(|i| self.path[i].as_str()).collect();

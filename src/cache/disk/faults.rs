@@ -1,9 +1,9 @@
 //! Where tests make IO fail.
 
-pub(super) use faults::Faults;
+pub(super) use switch::Faults;
 
 #[cfg(not(test))]
-mod faults {
+mod switch {
     /// Nothing fails but what the system fails.
     #[derive(Debug, Clone, Default)]
     pub(in super::super) struct Faults(());
@@ -24,7 +24,7 @@ mod faults {
 }
 
 #[cfg(test)]
-mod faults {
+mod switch {
     use std::io;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};

@@ -36,7 +36,7 @@ fn defaults_are_those_of_the_reference() {
     let (root, errors) = source::read(text, &"reference.toml".into(), &BTreeMap::new()).unwrap();
     assert!(errors.is_empty());
     let mut seen = Vec::new();
-    compare(&root, &ROOT, &mut seen);
+    compare(&root, ROOT, &mut seen);
     assert!(seen.len() > 120, "{}", seen.len());
 }
 
@@ -54,7 +54,7 @@ fn every_default_is_of_its_own_kind() {
             }
         }
     }
-    walk(&ROOT);
+    walk(ROOT);
 }
 
 #[test]
@@ -107,9 +107,9 @@ otlp_endpoint = ""
 #[test]
 fn a_path_finds_its_kind() {
     let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-    assert!(matches!(kind_at(&ROOT, &path("pool.0.members")), Some(Kind::Tables(_))));
-    assert!(matches!(kind_at(&ROOT, &path("pool.0.members.3.weight")), Some(Kind::Count(..))));
-    assert!(matches!(kind_at(&ROOT, &path("site.0.cache.query.include")), Some(Kind::List(_))));
-    assert!(matches!(kind_at(&ROOT, &path("site.0.cache.status_ttl.404")), Some(Kind::Duration(..))));
-    assert!(kind_at(&ROOT, &path("pool.0")).is_none() && kind_at(&ROOT, &path("pool.name")).is_none());
+    assert!(matches!(kind_at(ROOT, &path("pool.0.members")), Some(Kind::Tables(_))));
+    assert!(matches!(kind_at(ROOT, &path("pool.0.members.3.weight")), Some(Kind::Count(..))));
+    assert!(matches!(kind_at(ROOT, &path("site.0.cache.query.include")), Some(Kind::List(_))));
+    assert!(matches!(kind_at(ROOT, &path("site.0.cache.status_ttl.404")), Some(Kind::Duration(..))));
+    assert!(kind_at(ROOT, &path("pool.0")).is_none() && kind_at(ROOT, &path("pool.name")).is_none());
 }
